@@ -1,0 +1,135 @@
+using System.Text.Json;
+using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Pipeline.Engine;
+
+namespace DistributedPatterns.Pipeline;
+
+internal sealed class ChannelPipelineRun : IPipelineRun
+{
+    private static readonly TimeSpan s_publishEvery = TimeSpan.FromSeconds(1);
+
+    private readonly PipelineDefinition _definition;
+    private readonly string _input;
+    private readonly TimeProvider _time;
+    private readonly RunScope _scope;
+    private readonly TaskCompletionSource<PipelineStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly long _startedAt;
+    private ChannelWiring? _wiring;
+    private PipelineStop? _stop;
+
+    public ChannelPipelineRun(string id, PipelineDefinition definition, string input, TimeProvider time)
+    {
+        Id = id;
+        _definition = definition;
+        _input = input;
+        _time = time;
+        _startedAt = time.GetTimestamp();
+        _scope = new RunScope(definition, time);
+    }
+
+    public string Id { get; }
+
+    public ValueTask<PipelineStatus> GetStatusAsync(CancellationToken cancellationToken = default) =>
+        new(_ended.Task.IsCompleted ? _ended.Task.Result : Read(_stop is null ? PipelineState.Running : PipelineState.Draining));
+
+    public Task<PipelineStatus> WaitAsync(CancellationToken cancellationToken = default) => _ended.Task.WaitAsync(cancellationToken);
+
+    public ValueTask StopAsync(PipelineStop how, CancellationToken cancellationToken = default)
+    {
+        lock (_scope)
+        {
+            if (_ended.Task.IsCompleted) return default;
+            _stop = how;
+            if (how == PipelineStop.Abort) _scope.Cancel();
+            else _scope.StopReading();
+        }
+        return default;
+    }
+
+    /// <param name="onEnded">Called once the run has ended, before those who wait for it learn of it.</param>
+    public void Start(Action onEnded)
+    {
+        _wiring = _definition.StartInProcess(_input, _scope);
+        _ = RunAsync(_wiring, onEnded); // ends in _ended whatever happens
+    }
+
+    private async Task RunAsync(ChannelWiring wiring, Action onEnded)
+    {
+        using var activity = PatternsTelemetry.Source.StartActivity("pipeline run");
+        activity?.SetTag(PatternsTelemetry.PatternTag, "pipeline");
+        activity?.SetTag(PatternsTelemetry.VariantTag, Variants.Channel);
+        activity?.SetTag("patterns.pipeline", _definition.Name);
+        using (_time.CreateTimer(_ => Publish(), null, s_publishEvery, s_publishEvery))
+        {
+            await wiring.WhenEndedAsync().ConfigureAwait(false);
+        }
+
+        var status = Conclude(wiring);
+        if (status.Error is { } error) activity?.SetStatus(System.Diagnostics.ActivityStatusCode.Error, error.Message);
+        Publish();
+        onEnded();
+        lock (_scope)
+        {
+            _ended.SetResult(status);
+            _scope.Dispose();
+        }
+    }
+
+    private PipelineStatus Conclude(ChannelWiring wiring)
+    {
+        var error = _scope.Error;
+        JsonElement? result = null;
+        if (error is null && !_scope.Token.IsCancellationRequested)
+        {
+            try
+            {
+                result = wiring.Result();
+            }
+            catch (PipelineStageException failed)
+            {
+                error = failed;
+            }
+        }
+
+        var state = error is not null ? PipelineState.Failed
+            : result is null ? PipelineState.Aborted
+            : _stop is PipelineStop.Drain ? PipelineState.Drained
+            : PipelineState.Completed;
+        var status = Read(state);
+        var ledger = status.Ledger with { Failed = error is PipelineStageException { Number: not null } ? 1 : 0 };
+        return status with
+        {
+            Ledger = ledger with { Dropped = ledger.InFlight },
+            Result = result,
+            Error = error switch
+            {
+                null => null,
+                PipelineStageException stage => new PipelineError(stage.Reason, stage.Stage, stage.Number),
+                _ => new PipelineError(error.Message),
+            },
+        };
+    }
+
+    private PipelineStatus Read(PipelineState state) => new()
+    {
+        Id = Id,
+        Pipeline = _definition.Name,
+        Input = _input,
+        State = state,
+        Elapsed = _time.GetElapsedTime(_startedAt),
+        Stages = [.. _scope.Stages.Select(stage => stage.Read())],
+        Diverted = _scope.ReadDiverted(),
+        Ledger = new PipelineLedger
+        {
+            Done = _wiring?.Done() ?? 0,
+            Skipped = _scope.Stages.Sum(stage => stage.Skipped),
+            Diverted = _scope.Stages.Sum(stage => stage.Diverted),
+            Read = _scope.Stages[0].Read().Out,
+        },
+    };
+
+    private void Publish()
+    {
+        foreach (var stage in _scope.Stages) stage.Publish(_definition.Name, Variants.Channel);
+    }
+}

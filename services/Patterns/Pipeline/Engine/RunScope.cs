@@ -1,0 +1,66 @@
+namespace DistributedPatterns.Pipeline.Engine;
+
+/// <summary>What the stages of one run share: one token, one first error, the counts and the diverted items.</summary>
+internal sealed class RunScope : IDisposable
+{
+    private readonly CancellationTokenSource _cancel;
+    private readonly CancellationTokenSource _stopReading;
+    private readonly List<DivertedItem> _diverted = [];
+    private Exception? _error;
+
+    public RunScope(PipelineDefinition definition, TimeProvider time, CancellationToken cancellationToken = default)
+    {
+        Definition = definition;
+        Time = time;
+        Stages = [.. definition.StageNames.Select(name => new StageMeter(name))];
+        _cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _stopReading = CancellationTokenSource.CreateLinkedTokenSource(_cancel.Token);
+        Token = _cancel.Token;
+        SourceToken = _stopReading.Token;
+    }
+
+    public PipelineDefinition Definition { get; }
+
+    public TimeProvider Time { get; }
+
+    /// <summary>Gets the source's meter, then the stages', then the sink's.</summary>
+    public StageMeter[] Stages { get; }
+
+    /// <summary>Gets the token of all stages: cancelled on abort and by the first error.</summary>
+    public CancellationToken Token { get; }
+
+    /// <summary>Gets the token of the source alone, cancelled on drain as well.</summary>
+    public CancellationToken SourceToken { get; }
+
+    /// <summary>Gets the first real error, which stopped everything else.</summary>
+    public Exception? Error => Volatile.Read(ref _error);
+
+    public void StopReading() => _stopReading.Cancel();
+
+    public void Cancel() => _cancel.Cancel();
+
+    public void Fail(Exception error)
+    {
+        if (Interlocked.CompareExchange(ref _error, error, null) is null) _cancel.Cancel();
+    }
+
+    public void Divert(DivertedItem item)
+    {
+        lock (_diverted)
+        {
+            if (_diverted.Count < PipelineStatus.MaxDivertedShown) _diverted.Add(item);
+        }
+    }
+
+    /// <summary>Reads the diverted items kept so far, in the source's order.</summary>
+    public IReadOnlyList<DivertedItem> ReadDiverted()
+    {
+        lock (_diverted) return [.. _diverted.OrderBy(item => item.Number)];
+    }
+
+    public void Dispose()
+    {
+        _stopReading.Dispose();
+        _cancel.Dispose();
+    }
+}
