@@ -48,7 +48,7 @@ internal sealed record GarnetOptions(int Port, string? Password, string DataPath
         "--device-type", "RandomAccess",
         // What does not fit into memory goes to disk. Without this tier it would be dropped: Garnet has no 'noeviction'.
         "--storage-tier",
-        "--memory", "256m", "--page", "4m", "--segment", "64m", "--index", "4m", "--index-max-size", "64m",
+        "--memory", "256m", "--page", "4m", "--segment", "64m", "--index", "16m",
         "--compaction-type", "Lookup", "--compaction-max-segments", "8",
         // Past its limit the log is cut by a checkpoint; without a limit it grows for ever.
         "--aof", "--recover",
