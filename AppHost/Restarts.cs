@@ -104,10 +104,10 @@ internal sealed partial class Restarts(
         notifications.TryGetCurrentState(resourceId, out var now)
         && KnownResourceStates.TerminalStates.Contains(now.Snapshot.State?.Text);
 
-    [LoggerMessage(LogLevel.Warning, "{ResourceId} ended with exit code {ExitCode}. Restart {Number} of {Limit} in {Window} follows after {Pause:0.0} s.")]
+    [LoggerMessage(1, LogLevel.Warning, "{ResourceId} ended with exit code {ExitCode}. Restart {Number} of {Limit} in {Window} follows after {Pause:0.0} s.")]
     private partial void LogRestart(string resourceId, int? exitCode, int number, int limit, TimeSpan window, double pause);
 
-    [LoggerMessage(LogLevel.Error, "{ResourceId} ended again after {Limit} restarts in {Window} and stays down. See its log; its start command starts it.")]
+    [LoggerMessage(2, LogLevel.Error, "{ResourceId} ended again after {Limit} restarts in {Window} and stays down. See its log; its start command starts it.")]
     private partial void LogGivenUp(string resourceId, int limit, TimeSpan window);
 
     private sealed class Watched(TimeProvider time)

@@ -1,5 +1,7 @@
 using Aspire.Hosting.ApplicationModel;
+using Aspire.Hosting.Processes;
 using Aspire.Hosting.Testing;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -37,32 +39,37 @@ public class DistributedApplication : IHost, IAsyncDisposable
             return;
         }
 
+        DistributedApplicationException? failure;
         try
         {
             await using (this)
             {
+                var model = Services.GetRequiredService<Model>();
                 await StartAsync(cancellationToken);
                 await _host.WaitForShutdownAsync(cancellationToken);
-            }
-
-            if (Services.GetRequiredService<Processes.Model>().Failure is { } failure)
-            {
-                Fail(failure);
+                failure = model.Failure;
             }
         }
         catch (DistributedApplicationException refusal)
         {
-            Fail(refusal);
+            failure = refusal;
         }
 
-        static void Fail(DistributedApplicationException failure)
+        if (failure is not null)
         {
-            Console.Error.WriteLine(failure.Message);
+            await Console.Error.WriteLineAsync(failure.Message);
             Environment.ExitCode = 1;
         }
     }
 
-    public Task StartAsync(CancellationToken cancellationToken = default) => _host.StartAsync(cancellationToken);
+    /// <summary>Takes the ports and starts to start the resources; it does not wait until they run.</summary>
+    /// <exception cref="DistributedApplicationException">Something is missing, or a port is taken.</exception>
+    public Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        ConsoleOutput.Validate(Services.GetRequiredService<IConfiguration>());
+        Services.GetRequiredService<Orchestrator>().Prepare();
+        return _host.StartAsync(cancellationToken);
+    }
 
     public Task StopAsync(CancellationToken cancellationToken = default) => _host.StopAsync(cancellationToken);
 

@@ -39,7 +39,7 @@ public class ResourceNotificationService
         return Task.CompletedTask;
     }
 
-    /// <summary>Gets every replica's present state, then every change until cancelled.</summary>
+    /// <summary>Gets every replica's present state, then every change, until cancelled or until the application fails.</summary>
     public async IAsyncEnumerable<ResourceEvent> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         // Unbounded, as a change must not be lost and there are few of them; a watcher that stalls holds only its own.
@@ -53,7 +53,7 @@ public class ResourceNotificationService
 
             if (_failure is not null)
             {
-                channel.Writer.TryComplete(_failure);
+                channel.Writer.TryComplete();
             }
 
             _watchers.Add(channel);
@@ -110,7 +110,7 @@ public class ResourceNotificationService
     internal bool AllHealthy(string resourceName) =>
         Current.Where(e => IsOf(e, resourceName)).All(e => e.Snapshot.HealthStatus == HealthStatus.Healthy);
 
-    /// <summary>Ends every wait, present and future, for the application cannot go on.</summary>
+    /// <summary>Ends every watch, and every wait with this failure, for the application cannot go on.</summary>
     internal void Fail(Exception failure)
     {
         lock (_lock)
@@ -118,7 +118,7 @@ public class ResourceNotificationService
             _failure ??= failure;
             foreach (var watcher in _watchers)
             {
-                watcher.Writer.TryComplete(_failure);
+                watcher.Writer.TryComplete();
             }
         }
     }
@@ -137,6 +137,6 @@ public class ResourceNotificationService
             }
         }
 
-        throw new UnreachableException("A watch ends by cancellation or by a failure, both of which throw.");
+        throw _failure ?? new UnreachableException("A watch ends by cancellation or by a failure.");
     }
 }

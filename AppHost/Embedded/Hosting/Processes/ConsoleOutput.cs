@@ -12,23 +12,30 @@ internal sealed class ConsoleOutput(
     ResourceNotificationService notifications,
     ResourceLoggerService logs,
     IConfiguration configuration,
+    IHostApplicationLifetime lifetime,
     TimeProvider time) : BackgroundService
 {
+    private const string LogsKey = "Console:Logs";
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     private readonly ConcurrentDictionary<string, bool> _hides = new();
-    private readonly string _shown = configuration["Console:Logs"] ?? "warnings";
+    private readonly string _shown = configuration[LogsKey] ?? "warnings";
     private readonly bool _keepColours = !Console.IsOutputRedirected;
 
-    public override async Task StartAsync(CancellationToken cancellationToken)
+    public static void Validate(IConfiguration configuration)
     {
-        if (_shown is not ("all" or "warnings" or "none"))
+        if (configuration[LogsKey] is not (null or "all" or "warnings" or "none"))
         {
-            throw new DistributedApplicationException($"Console:Logs is '{_shown}'; it can be all, warnings or none.");
+            throw new DistributedApplicationException($"{LogsKey} is '{configuration[LogsKey]}'; it can be all, warnings or none.");
         }
+    }
 
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
         logs.LineWritten += Write;
-        await base.StartAsync(cancellationToken);
+        lifetime.ApplicationStopping.Register(() => Console.WriteLine("Stopping: each service finishes its work before what it uses stops."));
+        return base.StartAsync(cancellationToken);
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -39,18 +46,34 @@ internal sealed class ConsoleOutput(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        try
+        {
+            await TellProgressAsync(stoppingToken);
+        }
+        catch (DistributedApplicationException)
+        {
+            // The start failed; Run tells why.
+        }
+    }
+
+    private async Task TellProgressAsync(CancellationToken stoppingToken)
+    {
         var started = time.GetTimestamp();
-        var processes = model.Resources.Where(r => r.IsProcess).ToList();
         using var patience = new CancellationTokenSource(s_patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stoppingToken);
         try
         {
-            await WaitAsync(either.Token);
+            await WaitUntilHealthyAsync(either.Token);
         }
         catch (OperationCanceledException) when (!stoppingToken.IsCancellationRequested)
         {
-            Console.WriteLine($"{Environment.NewLine}Not all healthy after {s_patience.TotalSeconds} s:{Environment.NewLine}{StatusTable.Render(notifications.Current)}");
-            await WaitAsync(stoppingToken);
+            Console.WriteLine($"""
+
+                Not all healthy after {s_patience.TotalSeconds} s:
+                {StatusTable.Render(notifications.Current)}
+
+                """);
+            await WaitUntilHealthyAsync(stoppingToken);
         }
 
         Console.WriteLine($"""
@@ -60,13 +83,13 @@ internal sealed class ConsoleOutput(
             Ctrl+C stops everything. Below: {_shown switch { "all" => "every line", "none" => "nothing", _ => "warnings and errors" }} of the services (--Console:Logs=all|warnings|none).
 
             """);
+    }
 
-        async Task WaitAsync(CancellationToken cancellationToken)
+    private async Task WaitUntilHealthyAsync(CancellationToken cancellationToken)
+    {
+        foreach (var resource in model.Resources.Where(r => r.IsProcess))
         {
-            foreach (var resource in processes)
-            {
-                await notifications.WaitForResourceHealthyAsync(resource.Name, cancellationToken);
-            }
+            await notifications.WaitForResourceHealthyAsync(resource.Name, cancellationToken);
         }
     }
 

@@ -22,16 +22,21 @@ internal sealed class Orchestrator(
     private readonly CancellationTokenSource _stopping = new();
     private readonly HealthProbe _probe = new(time);
     private Task _starting = Task.CompletedTask;
+    private bool _disposed;
 
+    /// <summary>Checks the model and takes its public ports. Apart from the start, which would log a refusal with its stack.</summary>
     /// <exception cref="DistributedApplicationException">The model cannot run, or a port that it asks for is taken.</exception>
-    public Task StartAsync(CancellationToken cancellationToken)
+    public void Prepare()
     {
         model.Validate();
         foreach (var resource in model.Resources)
         {
             resource.Endpoints.ForEach(endpoint => Listen(resource, endpoint));
         }
+    }
 
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
         var context = new ReplicaContext(
             notifications, logs, new(new(configuration, environment)), _probe, _proxies, time, OnExited);
         foreach (var resource in model.Resources)
@@ -94,6 +99,13 @@ internal sealed class Orchestrator(
 
     public async ValueTask DisposeAsync()
     {
+        // The container knows this object twice, as itself and as a hosted service.
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         foreach (var replica in _replicas)
         {
             await replica.DisposeAsync();
