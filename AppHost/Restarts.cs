@@ -63,21 +63,22 @@ internal sealed partial class Restarts(
             if (!watched.IsStopping)
             {
                 await watched.Restarting;
-                watched.Restarting = RestartAsync(change, watched.Budget, stopping);
+                watched.Restarting = RestartAsync(change, watched, stopping);
             }
         }
     }
 
-    private async Task RestartAsync(ResourceEvent ended, RestartBudget budget, CancellationToken stopping)
+    private async Task RestartAsync(ResourceEvent ended, Watched watched, CancellationToken stopping)
     {
         try
         {
-            while (budget.Spend() is { } pause)
+            while (watched.Budget.Spend() is { } pause)
             {
-                LogRestart(ended.ResourceId, ended.Snapshot.ExitCode, budget.Spent, RestartBudget.Restarts, RestartBudget.Window, pause.TotalSeconds);
+                LogRestart(ended.ResourceId, ended.Snapshot.ExitCode, watched.Budget.Spent, RestartBudget.Restarts, RestartBudget.Window, pause.TotalSeconds);
                 await Task.Delay(pause, time, stopping);
-                if (!HasEnded(ended.ResourceId))
+                if (watched.IsStopping || !HasEnded(ended.ResourceId))
                 {
+                    // A person was faster.
                     return;
                 }
 
@@ -99,7 +100,6 @@ internal sealed partial class Restarts(
             ended.Resource, ended.ResourceId, s => s with { State = new ResourceStateSnapshot(KnownResourceStates.FailedToStart, "error") });
     }
 
-    /// <summary>A person may have been faster.</summary>
     private bool HasEnded(string resourceId) =>
         notifications.TryGetCurrentState(resourceId, out var now)
         && KnownResourceStates.TerminalStates.Contains(now.Snapshot.State?.Text);

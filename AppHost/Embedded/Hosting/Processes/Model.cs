@@ -51,11 +51,12 @@ internal sealed partial class Model
                     """);
             }
 
-            if (resource is RedisResource && Executables.Find("redis-server") is null)
+            if (resource is RedisResource && (OperatingSystem.IsWindows() || Executables.Find("redis-server") is null))
             {
-                throw new DistributedApplicationException(
-                    $"Resource '{resource.Name}' cannot start: there is no 'redis-server' on the PATH, which stands in for the container on this host. "
-                    + "Install Redis, or leave Redis=container out to use the embedded server.");
+                throw new DistributedApplicationException($"""
+                    Resource '{resource.Name}' cannot start: in place of a container this host runs 'redis-server' from the PATH of a Unix system, and there is none.
+                    Install Redis, or leave Redis=container out to use the embedded server.
+                    """);
             }
         }
     }

@@ -66,7 +66,7 @@ internal sealed class Orchestrator(
         await _starting;
     }
 
-    public async Task<ExecuteCommandResult> ExecuteAsync(string resourceId, string command, CancellationToken cancellationToken)
+    public async Task<ExecuteCommandResult> ExecuteAsync(string resourceId, string command)
     {
         if (_replicas.Find(r => string.Equals(r.Id, resourceId, StringComparison.OrdinalIgnoreCase)) is not { } replica)
         {
@@ -78,20 +78,27 @@ internal sealed class Orchestrator(
             return new() { Success = false, Message = "The application is stopping." };
         }
 
-        switch (command)
+        try
         {
-            case "start":
-                await replica.StartAsync(_stopping.Token);
-                break;
-            case "stop":
-                await replica.StopAsync();
-                break;
-            case "restart":
-                await replica.StopAsync();
-                await replica.StartAsync(_stopping.Token);
-                break;
-            default:
-                return new() { Success = false, Message = $"Command '{command}' not available for resource '{resourceId}'." };
+            switch (command)
+            {
+                case "start":
+                    await replica.StartAsync(_stopping.Token);
+                    break;
+                case "stop":
+                    await replica.StopAsync();
+                    break;
+                case "restart":
+                    await replica.StopAsync();
+                    await replica.StartAsync(_stopping.Token);
+                    break;
+                default:
+                    return new() { Success = false, Message = $"Command '{command}' not available for resource '{resourceId}'." };
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return new() { Success = false, Message = $"'{resourceId}' was stopped before it had started." };
         }
 
         return new() { Success = true };

@@ -55,7 +55,7 @@ internal sealed class Replica : IAsyncDisposable
         await _turn.WaitAsync(either.Token);
         try
         {
-            if (_child is { Exited.IsCompleted: false })
+            if (IsAlive)
             {
                 return;
             }
@@ -69,7 +69,7 @@ internal sealed class Replica : IAsyncDisposable
             Publish(s => s with { State = KnownResourceStates.Exited });
             throw;
         }
-        catch (Win32Exception e)
+        catch (Exception e) when (e is Win32Exception or DistributedApplicationException)
         {
             IsAlive = false;
             _context.Logs.Write(Id, e.Message, isError: true);
@@ -85,6 +85,7 @@ internal sealed class Replica : IAsyncDisposable
     /// <summary>Stops the process and waits for its end; a start that still waits is given up.</summary>
     public async Task StopAsync()
     {
+        PublishStopping();
         lock (_lock)
         {
             _starting.Cancel();
@@ -93,13 +94,11 @@ internal sealed class Replica : IAsyncDisposable
         await _turn.WaitAsync(CancellationToken.None);
         try
         {
-            if (_child is { Exited.IsCompleted: false } child)
+            // Again, as a start that was past its waiting has said Running meanwhile.
+            PublishStopping();
+            if (_child is { Exited.IsCompleted: false } child && await child.StopAsync(s_stopLimit) == StopOutcome.Killed)
             {
-                Publish(s => s with { State = KnownResourceStates.Stopping });
-                if (await child.StopAsync(s_stopLimit) == StopOutcome.Killed)
-                {
-                    _context.Logs.Write(Id, $"Killed: it had not stopped {s_stopLimit.TotalSeconds} s after it was asked to.", isError: true);
-                }
+                _context.Logs.Write(Id, $"Killed: it had not stopped {s_stopLimit.TotalSeconds} s after it was asked to.", isError: true);
             }
 
             await _watching;
@@ -204,6 +203,14 @@ internal sealed class Replica : IAsyncDisposable
 
     private ImmutableArray<UrlSnapshot> Urls() =>
         [.. Resource.Endpoints.Select(e => new UrlSnapshot(e.Name, new EndpointReference(Resource, e.Name).Url, IsInternal: !e.IsExternal))];
+
+    private void PublishStopping()
+    {
+        if (IsAlive)
+        {
+            Publish(s => s with { State = KnownResourceStates.Stopping });
+        }
+    }
 
     private void Publish(Func<CustomResourceSnapshot, CustomResourceSnapshot> change) =>
         _context.Notifications.PublishUpdateAsync(Resource, Id, change);

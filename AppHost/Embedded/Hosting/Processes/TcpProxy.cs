@@ -58,6 +58,7 @@ internal sealed class TcpProxy : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        // The source is not disposed: it has no timer and no handle, and a second call must find it usable.
         await _stopping.CancelAsync();
         _listener.Dispose();
         await _accepting;
@@ -68,7 +69,6 @@ internal sealed class TcpProxy : IAsyncDisposable
         }
 
         await Task.WhenAll(connections);
-        _stopping.Dispose();
     }
 
     private async Task AcceptAsync()
