@@ -1,5 +1,7 @@
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.Pipeline;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -34,6 +36,49 @@ public static class PipelineServiceCollectionExtensions
         AddGrpcOptions(services, configure);
         services.TryAddSingleton<GrpcPipeline>();
         return services.AddKeyedSingleton<IPipeline>(Variants.Distributed, (provider, _) => provider.GetRequiredService<GrpcPipeline>());
+    }
+
+    /// <summary>Makes this process a producer: it takes runs that nobody drives, reads their inputs and spreads the chunks over the workers.</summary>
+    public static IServiceCollection AddPipelineProducer(this IServiceCollection services, Action<GrpcPipelineOptions>? configure = null)
+    {
+        AddGrpcOptions(services, configure);
+        return services.AddHostedService<PipelineProducer>();
+    }
+
+    /// <summary>Makes this process a worker, once <see cref="MapPipelineWorker"/> has mapped its service.</summary>
+    public static IServiceCollection AddPipelineWorker(this IServiceCollection services)
+    {
+        AddGrpcServices(services);
+        return services;
+    }
+
+    /// <summary>Makes this process a reducer, once <see cref="MapPipelineReducer"/> has mapped its service.</summary>
+    public static IServiceCollection AddPipelineReducer(this IServiceCollection services)
+    {
+        AddGrpcServices(services);
+        services.TryAddSingleton<SinkSessions>();
+        return services;
+    }
+
+    /// <summary>Maps the gRPC service that runs a pipeline's stages.</summary>
+    public static IEndpointRouteBuilder MapPipelineWorker(this IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapGrpcService<PipelineWorkerService>();
+        return endpoints;
+    }
+
+    /// <summary>Maps the gRPC service that holds a pipeline's sink.</summary>
+    public static IEndpointRouteBuilder MapPipelineReducer(this IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapGrpcService<PipelineReducerService>();
+        return endpoints;
+    }
+
+    private static void AddGrpcServices(IServiceCollection services)
+    {
+        services.AddGrpc(options => options.MaxReceiveMessageSize = PipelineMessages.MaxMessageBytes);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<PipelineCatalog>();
     }
 
     private static void AddGrpcOptions(IServiceCollection services, Action<GrpcPipelineOptions>? configure)

@@ -1,0 +1,232 @@
+using System.Diagnostics;
+using System.Text.Json;
+using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Members;
+using DistributedPatterns.Pipeline.Engine;
+using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Pipeline;
+
+/// <summary>Drives one claimed run, epoch after epoch, until it has an outcome or another producer has taken it.</summary>
+internal sealed partial class PipelineRunDriver(
+    ClaimedRun run, PipelineCatalog catalog, RedisRunStore store, GrpcPipelineOptions options,
+    IMembers members, IMemberChannels channels, TimeProvider time, ILogger logger)
+{
+    private const int MaxAttempts = 10; // of producers, and of epochs by each: an input that kills its readers must not do so for ever
+    private static readonly TimeSpan s_retryEvery = TimeSpan.FromMilliseconds(500);
+
+    private readonly CancellationTokenSource _lost = new(); // the lease, or the wish to keep it
+    private readonly long _startedAt = time.GetTimestamp();
+    private readonly Lock _gate = new();
+    private long _epoch = run.Epoch;
+    private int _replays = run.Attempts - 1;
+    private PipelineStop? _stop = run.Stop;
+    private RunScope? _scope;
+    private EpochDriver? _driver;
+    private Task _running = Task.CompletedTask;
+
+    public void Start(Action onEnded) => _running = RunAsync(onEnded);
+
+    /// <summary>Keeps the lease and learns of a wish to stop. Never throws: while Redis is away the run goes on, for every effect it has is fenced.</summary>
+    public async Task RenewAsync()
+    {
+        if (_lost.IsCancellationRequested) return;
+        try
+        {
+            var (held, stop) = await store.RenewAsync(run.Id, Interlocked.Read(ref _epoch), ReadStatus()).ConfigureAwait(false);
+            if (!held)
+            {
+                if (!_running.IsCompleted) LogTaken(run.Id);
+                await _lost.CancelAsync().ConfigureAwait(false);
+            }
+            else if (stop is not null && stop != _stop)
+            {
+                _stop = stop;
+                ApplyStop();
+            }
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            LogNotRenewed(run.Id, error.Message);
+        }
+    }
+
+    /// <summary>Stops driving and lets another producer go on at once.</summary>
+    public async Task HandOverAsync()
+    {
+        await _lost.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        try
+        {
+            await store.ReleaseAsync(run.Id, _epoch).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is RedisException or TimeoutException)
+        {
+            LogNotRenewed(run.Id, error.Message); // the lease runs out by itself
+        }
+    }
+
+    private async Task RunAsync(Action onEnded)
+    {
+        ActivityContext.TryParse(run.Request.TraceParent, null, out var parent);
+        using var activity = PatternsTelemetry.Source.StartActivity("pipeline run", ActivityKind.Internal, parent);
+        activity?.SetTag(PatternsTelemetry.PatternTag, "pipeline");
+        activity?.SetTag(PatternsTelemetry.VariantTag, Variants.Distributed);
+        activity?.SetTag("patterns.pipeline", run.Request.Pipeline);
+        try
+        {
+            var status = await DriveAsync().ConfigureAwait(false);
+            if (status?.Error is { } error) activity?.SetStatus(ActivityStatusCode.Error, error.Message);
+            if (status is not null) await FinishAsync(status).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            // A bug here must not take the producer down; the lease runs out and another producer tries.
+            LogBroken(run.Id, error);
+        }
+        finally
+        {
+            onEnded();
+        }
+    }
+
+    /// <summary>Returns the run's final status, or <see langword="null"/> when the run is no longer ours.</summary>
+    private async Task<PipelineStatus?> DriveAsync()
+    {
+        if (run.Attempts > MaxAttempts) return Failed($"The run was given up after {MaxAttempts} producers were lost driving it.");
+        PipelineDefinition definition;
+        try
+        {
+            definition = catalog.Get(run.Request.Pipeline);
+        }
+        catch (UnknownPipelineException unknown)
+        {
+            return Failed(unknown.Message);
+        }
+
+        for (var attempt = 1; ; attempt++)
+        {
+            using var scope = new RunScope(definition, time, _lost.Token);
+            using var driver = new EpochDriver(run.Id, _epoch, scope, options, members, channels, logger);
+            lock (_gate) (_scope, _driver) = (scope, driver);
+            ApplyStop();
+            try
+            {
+                var result = await driver.RunAsync(run.Request.Input).ConfigureAwait(false);
+                return Ended(_stop is PipelineStop.Drain ? PipelineState.Drained : PipelineState.Completed, result: result);
+            }
+            catch (SinkLostException lost) when (!_lost.IsCancellationRequested)
+            {
+                LogReplay(run.Id, lost.Message);
+                if (attempt == MaxAttempts) return Failed($"The run was given up after {MaxAttempts} reducers were lost: {lost.Message}");
+            }
+            catch (PipelineStageException failed)
+            {
+                return Ended(PipelineState.Failed, new PipelineError(failed.Reason, failed.Stage, failed.Number));
+            }
+            catch (PipelineException failed)
+            {
+                return Failed(failed.Message);
+            }
+            catch (OperationCanceledException)
+            {
+                return _lost.IsCancellationRequested ? null : Ended(PipelineState.Aborted);
+            }
+            finally
+            {
+                foreach (var stage in scope.Stages) stage.Publish(definition.Name, Variants.Distributed);
+            }
+            if (!await BeginNextEpochAsync().ConfigureAwait(false)) return null;
+        }
+    }
+
+    private async Task<bool> BeginNextEpochAsync()
+    {
+        var next = await WhileHeldAsync(() => store.ReplayAsync(run.Id, _epoch)).ConfigureAwait(false);
+        if (next is null) return false;
+        Interlocked.Exchange(ref _epoch, next.Value);
+        _replays++;
+        return true;
+    }
+
+    private Task<bool?> FinishAsync(PipelineStatus status) => WhileHeldAsync<bool?>(async () =>
+    {
+        if (!await store.FinishAsync(run.Id, _epoch, status).ConfigureAwait(false)) LogTaken(run.Id);
+        return true;
+    });
+
+    /// <summary>Repeats a step until Redis answers; gives up when the run is no longer ours.</summary>
+    private async Task<T?> WhileHeldAsync<T>(Func<Task<T?>> step)
+    {
+        while (!_lost.IsCancellationRequested)
+        {
+            try
+            {
+                return await step().ConfigureAwait(false);
+            }
+            catch (Exception error) when (error is RedisException or TimeoutException)
+            {
+                LogNotRenewed(run.Id, error.Message);
+            }
+            await Task.Delay(s_retryEvery, time, _lost.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        return default;
+    }
+
+    private void ApplyStop()
+    {
+        lock (_gate)
+        {
+            if (_stop is PipelineStop.Drain) _scope?.StopReading();
+            else if (_stop is PipelineStop.Abort) _scope?.Cancel();
+        }
+    }
+
+    private PipelineStatus Failed(string message) => Ended(PipelineState.Failed, new PipelineError(message));
+
+    private PipelineStatus Ended(PipelineState state, PipelineError? error = null, JsonElement? result = null)
+    {
+        var status = ReadStatus() with { State = state, Error = error, Result = result };
+        var ledger = status.Ledger with { Failed = error?.Number is null ? 0 : 1 };
+        return status with { Ledger = ledger with { Dropped = ledger.InFlight } };
+    }
+
+    private PipelineStatus ReadStatus()
+    {
+        RunScope? scope;
+        long done;
+        lock (_gate) (scope, done) = (_scope, _driver?.Done ?? 0);
+        return new PipelineStatus
+        {
+            Id = run.Id,
+            Pipeline = run.Request.Pipeline,
+            Input = run.Request.Input,
+            State = _stop is PipelineStop.Drain ? PipelineState.Draining : PipelineState.Running,
+            Epoch = Interlocked.Read(ref _epoch),
+            Replays = _replays,
+            Elapsed = time.GetElapsedTime(_startedAt),
+            Stages = [.. scope?.Stages.Select(stage => stage.Read()) ?? []],
+            Diverted = scope?.ReadDiverted() ?? [],
+            Ledger = new PipelineLedger
+            {
+                Done = done,
+                Skipped = scope?.Stages.Sum(stage => stage.Skipped) ?? 0,
+                Diverted = scope?.Stages.Sum(stage => stage.Diverted) ?? 0,
+                Read = scope?.Stages[0].Read().Out ?? 0,
+            },
+        };
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {Run} reads its input again: {Reason}")]
+    private partial void LogReplay(string run, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Run {Run} has another producer now")]
+    private partial void LogTaken(string run);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis cannot be reached for run {Run}: {Reason}")]
+    private partial void LogNotRenewed(string run, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Run {Run} could not be driven")]
+    private partial void LogBroken(string run, Exception error);
+}

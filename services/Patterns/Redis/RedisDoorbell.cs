@@ -1,0 +1,80 @@
+using System.Collections.Concurrent;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Redis;
+
+/// <summary>Wakes those who wait for something in Redis before their poll is due. A ring may be lost, so waiting always has a limit.</summary>
+/// <remarks>One subscription a process. Remembers one ring a listener at most: that is all a poll needs to know.</remarks>
+public sealed class RedisDoorbell : IAsyncDisposable
+{
+    private readonly ISubscriber _subscriber;
+    private readonly RedisChannel _channel;
+    private readonly TimeProvider _time;
+    private readonly ConcurrentDictionary<Listener, string> _listeners = [];
+    private Task? _subscribing;
+
+    public RedisDoorbell(IConnectionMultiplexer redis, RedisChannel channel, TimeProvider time)
+    {
+        _subscriber = redis.GetSubscriber();
+        _channel = channel;
+        _time = time;
+    }
+
+    /// <summary>Begins to listen for rings with this message. Listen first, then read, then wait: no ring falls in between.</summary>
+    public Listener Listen(string message)
+    {
+        var listener = new Listener(this);
+        _listeners[listener] = message;
+        if (_subscribing is null or { IsFaulted: true }) _subscribing = SubscribeAsync();
+        return listener;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_subscribing is not null) await _subscriber.UnsubscribeAsync(_channel, flags: CommandFlags.FireAndForget).ConfigureAwait(false);
+    }
+
+    private async Task SubscribeAsync()
+    {
+        // While Redis is away this fails, the polls go on, and the next listener tries again.
+        await _subscriber.SubscribeAsync(_channel, (_, message) =>
+        {
+            foreach (var (listener, wanted) in _listeners)
+                if (wanted == message) listener.Ring();
+        }).ConfigureAwait(false);
+    }
+
+    /// <summary>One who waits.</summary>
+    public sealed class Listener : IDisposable
+    {
+        private readonly RedisDoorbell _doorbell;
+        private readonly SemaphoreSlim _rung = new(0, 1);
+
+        internal Listener(RedisDoorbell doorbell) => _doorbell = doorbell;
+
+        /// <summary>Returns at the next ring, or after a random half to whole of <paramref name="atMost"/>.</summary>
+        public async Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
+        {
+            using var limit = new CancellationTokenSource(atMost * (0.5 + Random.Shared.NextDouble() / 2), _doorbell._time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+            try
+            {
+                await _rung.WaitAsync(either.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                // Time to poll.
+            }
+        }
+
+        public void Dispose() => _doorbell._listeners.TryRemove(this, out _);
+
+        internal void Ring()
+        {
+            lock (_rung)
+            {
+                if (_rung.CurrentCount == 0) _rung.Release();
+            }
+        }
+    }
+}
