@@ -38,13 +38,10 @@ public sealed class ChannelPipeline : IPipeline, IAsyncDisposable
             throw new PipelineFullException(_options.MaxRuns, _options.MaxRuns);
         }
 
-        var run = new ChannelPipelineRun(id, definition, request.Input, _time);
-        if (!_runs.TryAdd(id, run))
-        {
-            Interlocked.Decrement(ref _open);
-            return Task.FromResult<IPipelineRun>(_runs[id]);
-        }
-        run.Start(() => ForgetOldest(id));
+        var created = new ChannelPipelineRun(id, definition, request.Input, _time);
+        var run = _runs.GetOrAdd(id, created);
+        if (run == created) run.Start(() => ForgetOldest(id));
+        else Interlocked.Decrement(ref _open); // somebody else was quicker with this id
         return Task.FromResult<IPipelineRun>(run);
     }
 

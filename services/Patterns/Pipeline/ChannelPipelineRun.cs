@@ -59,10 +59,9 @@ internal sealed class ChannelPipelineRun : IPipelineRun
         activity?.SetTag(PatternsTelemetry.PatternTag, "pipeline");
         activity?.SetTag(PatternsTelemetry.VariantTag, Variants.Channel);
         activity?.SetTag("patterns.pipeline", _definition.Name);
-        using (_time.CreateTimer(_ => Publish(), null, s_publishEvery, s_publishEvery))
-        {
-            await wiring.WhenEndedAsync().ConfigureAwait(false);
-        }
+        var publishing = _time.CreateTimer(_ => Publish(), null, s_publishEvery, s_publishEvery);
+        await wiring.WhenEndedAsync().ConfigureAwait(false);
+        await publishing.DisposeAsync().ConfigureAwait(false); // waits for a last call of it, for Publish has one caller at a time
 
         var status = Conclude(wiring);
         if (status.Error is { } error) activity?.SetStatus(System.Diagnostics.ActivityStatusCode.Error, error.Message);
@@ -85,9 +84,9 @@ internal sealed class ChannelPipelineRun : IPipelineRun
             {
                 result = wiring.Result();
             }
-            catch (PipelineStageException failed)
+            catch (Exception failed)
             {
-                error = failed;
+                error = failed; // the definition's own code, or a result that JSON cannot say: either way the run has ended
             }
         }
 
@@ -96,7 +95,10 @@ internal sealed class ChannelPipelineRun : IPipelineRun
             : _stop is PipelineStop.Drain ? PipelineState.Drained
             : PipelineState.Completed;
         var status = Read(state);
-        var ledger = status.Ledger with { Failed = error is PipelineStageException { Number: not null } ? 1 : 0 };
+
+        // An item that the source could not give was never read, so it is not one that failed.
+        var failedItem = error is PipelineStageException { Number: not null } stageError && stageError.Stage != _definition.StageNames[0];
+        var ledger = status.Ledger with { Failed = failedItem ? 1 : 0 };
         return status with
         {
             Ledger = ledger with { Dropped = ledger.InFlight },

@@ -35,13 +35,13 @@ internal sealed class RunScope : IDisposable
     /// <summary>Gets the first real error, which stopped everything else.</summary>
     public Exception? Error => Volatile.Read(ref _error);
 
-    public void StopReading() => _stopReading.Cancel();
+    public void StopReading() => Cancel(_stopReading);
 
-    public void Cancel() => _cancel.Cancel();
+    public void Cancel() => Cancel(_cancel);
 
     public void Fail(Exception error)
     {
-        if (Interlocked.CompareExchange(ref _error, error, null) is null) _cancel.Cancel();
+        if (Interlocked.CompareExchange(ref _error, error, null) is null) Cancel();
     }
 
     public void Divert(DivertedItem item)
@@ -56,6 +56,18 @@ internal sealed class RunScope : IDisposable
     public IReadOnlyList<DivertedItem> ReadDiverted()
     {
         lock (_diverted) return [.. _diverted.OrderBy(item => item.Number)];
+    }
+
+    private static void Cancel(CancellationTokenSource source)
+    {
+        try
+        {
+            source.Cancel();
+        }
+        catch (AggregateException)
+        {
+            // A stage's own callback threw. The token is cancelled all the same, and the run has to end.
+        }
     }
 
     public void Dispose()
