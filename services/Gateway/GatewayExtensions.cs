@@ -1,11 +1,9 @@
-using DistributedPatterns.Diagnostics;
 using DistributedPatterns.Gateway.Pages;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Gateway.Uploads;
 using DistributedPatterns.Members;
 using DistributedPatterns.Pipeline;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
 using Scalar.AspNetCore;
 

@@ -3,7 +3,7 @@ using DistributedPatterns.Gateway;
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
 builder.AddRedisClient("redis");
-builder.Services.AddMembers();
+builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddGateway();
 
 var app = builder.Build();

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using DistributedPatterns.Gateway.Problems;
+using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace DistributedPatterns.Gateway.Pages;
 
@@ -42,7 +43,7 @@ internal static class Html
             ? Page(kind.Title, $"<p><code>{kind.Slug}</code>, status {kind.Status}</p>\n<p>{WebUtility.HtmlEncode(kind.Remedy)}</p>\n<p><a href=\"/problems\">All problems</a></p>")
             : throw new ProblemException(ProblemKind.UnknownRoute, "There is no such kind of problem. All are listed at /problems.");
 
-    private static IResult Page(string title, string body) => TypedResults.Content($$"""
+    private static ContentHttpResult Page(string title, string body) => TypedResults.Content($$"""
         <!doctype html>
         <html lang="en">
         <head>

@@ -101,7 +101,7 @@ internal sealed partial class PipelineRuns(
         }
     }
 
-    private async Task<string> CheckSameAsync(IPipelineRun run, PipelineRequest request, CancellationToken cancellationToken)
+    private static async Task<string> CheckSameAsync(IPipelineRun run, PipelineRequest request, CancellationToken cancellationToken)
     {
         var status = await run.GetStatusAsync(cancellationToken);
         return status.Pipeline == request.Pipeline && Upload.AreSame(status.Input, request.Input)

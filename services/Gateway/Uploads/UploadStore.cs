@@ -111,7 +111,10 @@ internal sealed partial class UploadStore(
         {
             await using var file = new FileStream(path, new FileStreamOptions
             {
-                Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0, Options = FileOptions.Asynchronous,
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                BufferSize = 0,
+                Options = FileOptions.Asynchronous,
             });
             while (await body.ReadAsync(block, cancellationToken) is > 0 and var read)
             {
