@@ -50,16 +50,16 @@ internal sealed partial class Restarts(
         var state = change.Snapshot.State?.Text;
         if (state == KnownResourceStates.Running)
         {
-            (watched.Runs, watched.IsStopping) = (true, false);
+            (watched.HasEnded, watched.IsStopping) = (false, false);
         }
         else if (state == KnownResourceStates.Stopping)
         {
             watched.IsStopping = true;
         }
-        else if ((state == KnownResourceStates.Exited || state == KnownResourceStates.Finished) && watched.Runs)
+        else if ((state == KnownResourceStates.Exited || state == KnownResourceStates.Finished) && !watched.HasEnded)
         {
-            // A terminal state is told more than once; only the first follows a run.
-            watched.Runs = false;
+            // A terminal state is told more than once; only the first of a run counts.
+            watched.HasEnded = true;
             if (!watched.IsStopping)
             {
                 await watched.Restarting;
@@ -114,7 +114,7 @@ internal sealed partial class Restarts(
     {
         public RestartBudget Budget { get; } = new(time);
 
-        public bool Runs { get; set; }
+        public bool HasEnded { get; set; }
 
         public bool IsStopping { get; set; }
 

@@ -61,13 +61,7 @@ public sealed class RunningSystem : IAsyncLifetime
         }
     }
 
-    public static CancellationTokenSource Limit(TimeSpan limit)
-    {
-        var source = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        var timer = new CancellationTokenSource(limit, TimeProvider.System);
-        timer.Token.Register(source.Cancel);
-        return source;
-    }
+    public static CancellationTokenSource Limit(TimeSpan limit) => new(limit, TimeProvider.System);
 
     /// <summary>Gets every replica of a resource, once all of them are healthy.</summary>
     public async Task<IReadOnlyDictionary<string, ResourceEvent>> HealthyReplicasAsync(string name, CancellationToken cancellationToken)
