@@ -26,6 +26,7 @@ internal sealed partial class RedisMembers(
     private readonly MembersOptions _options = settings.Value;
     private readonly MemberDirectory _directory = new();
     private readonly RedisKey[] _keys = [$"{{{settings.Value.Group}}}:beats", $"{{{settings.Value.Group}}}:info"];
+    private readonly List<Task> _farewells = [];
     private string _start = "";
     private bool _joined;
     private bool _away;
@@ -52,6 +53,7 @@ internal sealed partial class RedisMembers(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken).ConfigureAwait(false);
+        await Task.WhenAll(_farewells).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (!_joined)
             return;
         Volatile.Write(ref _joined, false);
@@ -149,9 +151,24 @@ internal sealed partial class RedisMembers(
         _lastRead = now;
         if (_outageEnded is { } ended && clock.GetElapsedTime(ended, now) >= _options.Lease)
             _outageEnded = null;
-        _directory.Update(
+        var left = _directory.Update(
             [.. list.Select(entry => (RedisResult[])entry!).Select(entry => Announcement.Parse((string)entry[0]!, (string)entry[1]!, (string)entry[2]!))],
             keepMissing: _outageEnded is not null);
+        _farewells.RemoveAll(task => task.IsCompleted);
+        _farewells.AddRange(left.Select(FarewellAsync));
+    }
+
+    // Not on the beat's own time: whoever linked a member's token runs code of its own here.
+    private async Task FarewellAsync(CancellationTokenSource left)
+    {
+        try
+        {
+            await left.CancelAsync().ConfigureAwait(false);
+        }
+        catch (AggregateException e)
+        {
+            LogFarewellFailed(e);
+        }
     }
 
     private long Lease => (long)_options.Lease.TotalMilliseconds;
@@ -176,6 +193,9 @@ internal sealed partial class RedisMembers(
 
     [LoggerMessage(LogLevel.Information, "Redis can be reached again; members are current")]
     private partial void LogBack();
+
+    [LoggerMessage(LogLevel.Error, "A callback on a member's token failed")]
+    private partial void LogFarewellFailed(Exception e);
 
     [LoggerMessage(LogLevel.Warning, "Member {Id} could not say goodbye; others see it for up to {Lease}: {Reason}")]
     private partial void LogNotLeft(string id, TimeSpan lease, string reason);
