@@ -23,6 +23,9 @@ internal sealed partial class RedisMembers(
 {
     private static readonly RedisScript s_script = RedisScript.Load("Members/members.lua");
 
+    // How long a client's back-off may keep it from a server that is there again.
+    private static readonly TimeSpan s_reconnect = TimeSpan.FromSeconds(10);
+
     private readonly MembersOptions _options = settings.Value;
     private readonly MemberDirectory _directory = new();
     private readonly RedisKey[] _keys = [$"{{{settings.Value.Group}}}:beats", $"{{{settings.Value.Group}}}:info"];
@@ -145,11 +148,11 @@ internal sealed partial class RedisMembers(
     {
         var list = (RedisResult[])(await CallAsync(cancellationToken, "list").ConfigureAwait(false))!;
         var now = clock.GetTimestamp();
-        // After an outage every lease has run out, also those of the living: they get one lease to come back.
+        // After an outage every lease has run out, also those of the living: they get time to come back.
         if (_away || clock.GetElapsedTime(_lastRead, now) >= _options.Lease - _options.BeatEvery)
             _outageEnded = now;
         _lastRead = now;
-        if (_outageEnded is { } ended && clock.GetElapsedTime(ended, now) >= _options.Lease)
+        if (_outageEnded is { } ended && clock.GetElapsedTime(ended, now) >= _options.Lease + s_reconnect)
             _outageEnded = null;
         var left = _directory.Update(
             [.. list.Select(entry => (RedisResult[])entry!).Select(entry => Announcement.Parse((string)entry[0]!, (string)entry[1]!, (string)entry[2]!))],
