@@ -27,7 +27,8 @@ internal static class ServiceEndpoints
             .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(BindingAddress.Parse)
             .ToArray();
-        builder.WebHost.UseUrls();
+        // Taken over; left in place they would be reported as overridden.
+        builder.Configuration[WebHostDefaults.ServerUrlsKey] = "";
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             foreach (var url in urls)

@@ -37,6 +37,8 @@ public static class RedisClientExtensions
         settings.ConnectionString = builder.Configuration.GetConnectionString(connectionName) ?? settings.ConnectionString;
         configureSettings?.Invoke(settings);
 
+        // At Information the client tells forty lines a connection.
+        builder.Logging.AddFilter("StackExchange.Redis", LogLevel.Warning);
         builder.Services.TryAddSingleton<RedisTracing>();
         if (!settings.DisableTracing)
         {

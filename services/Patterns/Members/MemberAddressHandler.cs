@@ -16,7 +16,8 @@ internal sealed class MemberAddressHandler(Func<Uri, Member?> find, HttpMessageH
         }
         catch (OperationCanceledException e) when (member.Left.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new HttpRequestException($"Member '{member.Id}' left while it had the call.", e);
+            // gRPC takes an I/O error at the bottom for UNAVAILABLE and anything else for INTERNAL.
+            throw new HttpRequestException($"Member '{member.Id}' left while it had the call.", new IOException("The member left.", e));
         }
     }
 }

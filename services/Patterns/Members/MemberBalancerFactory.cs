@@ -13,53 +13,61 @@ internal sealed class MemberBalancerFactory : LoadBalancerFactory
 
     public override string Name => Policy;
 
-    public override LoadBalancer Create(LoadBalancerOptions options)
-    {
-        var patience = new Patience(options.Controller);
-        return new MemberBalancer(patience, _roundRobin.Create(new LoadBalancerOptions(patience, options.LoggerFactory, options.Configuration)));
-    }
+    public override LoadBalancer Create(LoadBalancerOptions options) => new MemberBalancer(_roundRobin, options);
 
-    private sealed class MemberBalancer(Patience patience, LoadBalancer inner) : LoadBalancer
+    private sealed class MemberBalancer(RoundRobinBalancerFactory roundRobin, LoadBalancerOptions options) : LoadBalancer
     {
+        private LoadBalancer? _living;
+
         public override void UpdateChannelState(ChannelState state)
         {
-            patience.NobodyAlive = state.Status.StatusCode == StatusCode.OK && state.Addresses is not { Count: > 0 };
-            inner.UpdateChannelState(state);
-            if (patience.NobodyAlive)
-                patience.Wait();
+            if (state.Status.StatusCode == StatusCode.OK && state.Addresses is not { Count: > 0 })
+            {
+                // Round robin would keep its connections to those that left, frozen ones too: end it, begin anew with the next.
+                _living?.Dispose();
+                _living = null;
+                options.Controller.UpdateState(new BalancerState(ConnectivityState.Connecting, new WaitingPicker()));
+                return;
+            }
+            _living ??= roundRobin.Create(new LoadBalancerOptions(new Unavailability(options.Controller), options.LoggerFactory, options.Configuration));
+            _living.UpdateChannelState(state);
         }
 
-        public override void RequestConnection() => inner.RequestConnection();
+        public override void RequestConnection() => _living?.RequestConnection();
 
         protected override void Dispose(bool disposing)
         {
             if (disposing)
-                inner.Dispose();
+                _living?.Dispose();
             base.Dispose(disposing);
         }
     }
 
-    private sealed class Patience(IChannelControlHelper channel) : IChannelControlHelper
+    /// <summary>Names the failure of every connection UNAVAILABLE: round robin says INTERNAL when one fails while the set changes.</summary>
+    private sealed class Unavailability(IChannelControlHelper channel) : IChannelControlHelper
     {
-        public bool NobodyAlive { get; set; }
-
         public Subchannel CreateSubchannel(SubchannelOptions options) => channel.CreateSubchannel(options);
 
         public void RefreshResolver() => channel.RefreshResolver();
 
-        public void UpdateState(BalancerState state)
-        {
-            if (NobodyAlive)
-                Wait();
-            else
-                channel.UpdateState(state);
-        }
-
-        public void Wait() => channel.UpdateState(new BalancerState(ConnectivityState.Connecting, new WaitingPicker()));
+        public void UpdateState(BalancerState state) => channel.UpdateState(state.ConnectivityState == ConnectivityState.TransientFailure
+            ? new BalancerState(state.ConnectivityState, new UnavailablePicker(state.Picker))
+            : state);
     }
 
     private sealed class WaitingPicker : SubchannelPicker
     {
         public override PickResult Pick(PickContext context) => PickResult.ForQueue();
+    }
+
+    private sealed class UnavailablePicker(SubchannelPicker inner) : SubchannelPicker
+    {
+        public override PickResult Pick(PickContext context)
+        {
+            var result = inner.Pick(context);
+            return result.Type == PickResultType.Fail
+                ? PickResult.ForFailure(new Status(StatusCode.Unavailable, $"No living member can be reached. {result.Status.Detail}", result.Status.DebugException))
+                : result;
+        }
     }
 }

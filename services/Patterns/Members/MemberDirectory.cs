@@ -24,7 +24,8 @@ internal sealed class MemberDirectory
     /// <summary>Takes over the set that Redis gave.</summary>
     /// <param name="living">The members with their leases; a known one keeps its identity and its token.</param>
     /// <param name="keepMissing">Whether those that are missing stay: after an outage their leases ran out, not they.</param>
-    public void Update(IReadOnlyList<Announcement> living, bool keepMissing)
+    /// <returns>The tokens of those that left, for the caller to cancel once the new set is to be seen.</returns>
+    public IReadOnlyList<CancellationTokenSource> Update(IReadOnlyList<Announcement> living, bool keepMissing)
     {
         List<CancellationTokenSource> left = [];
         TaskCompletionSource changed;
@@ -56,15 +57,13 @@ internal sealed class MemberDirectory
                 same = false;
             }
             if (same)
-                return;
+                return [];
             _known = next;
             _all = [.. next.Values.Select(entry => entry.Member).OrderBy(member => member.Id, StringComparer.Ordinal)];
             (changed, _changed) = (_changed, NewSignal());
         }
-        // Outside the lock: both run foreign code. First the new set, so that a cancelled call finds it when it tries again.
         changed.SetResult();
-        foreach (var source in left)
-            source.Cancel();
+        return left;
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);

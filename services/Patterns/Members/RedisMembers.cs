@@ -23,9 +23,13 @@ internal sealed partial class RedisMembers(
 {
     private static readonly RedisScript s_script = RedisScript.Load("Members/members.lua");
 
+    // How long a client's back-off may keep it from a server that is there again.
+    private static readonly TimeSpan s_reconnect = TimeSpan.FromSeconds(10);
+
     private readonly MembersOptions _options = settings.Value;
     private readonly MemberDirectory _directory = new();
     private readonly RedisKey[] _keys = [$"{{{settings.Value.Group}}}:beats", $"{{{settings.Value.Group}}}:info"];
+    private readonly List<Task> _farewells = [];
     private string _start = "";
     private bool _joined;
     private bool _away;
@@ -52,6 +56,7 @@ internal sealed partial class RedisMembers(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken).ConfigureAwait(false);
+        await Task.WhenAll(_farewells).WaitAsync(cancellationToken).ConfigureAwait(false);
         if (!_joined)
             return;
         Volatile.Write(ref _joined, false);
@@ -143,15 +148,30 @@ internal sealed partial class RedisMembers(
     {
         var list = (RedisResult[])(await CallAsync(cancellationToken, "list").ConfigureAwait(false))!;
         var now = clock.GetTimestamp();
-        // After an outage every lease has run out, also those of the living: they get one lease to come back.
+        // After an outage every lease has run out, also those of the living: they get time to come back.
         if (_away || clock.GetElapsedTime(_lastRead, now) >= _options.Lease - _options.BeatEvery)
             _outageEnded = now;
         _lastRead = now;
-        if (_outageEnded is { } ended && clock.GetElapsedTime(ended, now) >= _options.Lease)
+        if (_outageEnded is { } ended && clock.GetElapsedTime(ended, now) >= _options.Lease + s_reconnect)
             _outageEnded = null;
-        _directory.Update(
+        var left = _directory.Update(
             [.. list.Select(entry => (RedisResult[])entry!).Select(entry => Announcement.Parse((string)entry[0]!, (string)entry[1]!, (string)entry[2]!))],
             keepMissing: _outageEnded is not null);
+        _farewells.RemoveAll(task => task.IsCompleted);
+        _farewells.AddRange(left.Select(FarewellAsync));
+    }
+
+    // Not on the beat's own time: whoever linked a member's token runs code of its own here.
+    private async Task FarewellAsync(CancellationTokenSource left)
+    {
+        try
+        {
+            await left.CancelAsync().ConfigureAwait(false);
+        }
+        catch (AggregateException e)
+        {
+            LogFarewellFailed(e);
+        }
     }
 
     private long Lease => (long)_options.Lease.TotalMilliseconds;
@@ -176,6 +196,9 @@ internal sealed partial class RedisMembers(
 
     [LoggerMessage(LogLevel.Information, "Redis can be reached again; members are current")]
     private partial void LogBack();
+
+    [LoggerMessage(LogLevel.Error, "A callback on a member's token failed")]
+    private partial void LogFarewellFailed(Exception e);
 
     [LoggerMessage(LogLevel.Warning, "Member {Id} could not say goodbye; others see it for up to {Lease}: {Reason}")]
     private partial void LogNotLeft(string id, TimeSpan lease, string reason);
