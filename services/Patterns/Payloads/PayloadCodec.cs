@@ -49,6 +49,8 @@ public static class PayloadCodec
 
     private sealed class Utf8Codec : IPayloadCodec<string>
     {
+        private static readonly UTF8Encoding s_strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
         public void Encode(ReadOnlySpan<string> items, IBufferWriter<byte> output)
         {
             foreach (var item in items)
@@ -60,7 +62,14 @@ public static class PayloadCodec
 
         public void Decode(ReadOnlySpan<byte> payload, Span<string> items)
         {
-            foreach (ref var item in items) item = Encoding.UTF8.GetString(ReadItem(ref payload));
+            try
+            {
+                foreach (ref var item in items) item = s_strict.GetString(ReadItem(ref payload));
+            }
+            catch (DecoderFallbackException error)
+            {
+                throw new FormatException($"The payload is no UTF-8: {error.Message}", error);
+            }
             CheckEnd(payload);
         }
     }

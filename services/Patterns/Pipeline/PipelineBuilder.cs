@@ -49,7 +49,7 @@ public sealed class PipelineBuilder<TIn, T>
 
         // Only the very first builder is made this way, where T is TIn.
         Feed = (wiring, output) => wiring.Start(
-            () => source.Pump.RunAsync(wiring.Input, wiring.Scope, ChunkSize, chunk => output.WriteAsync((Chunk<T>)(object)chunk, wiring.Scope.Token)),
+            () => source.Pump.RunAsync(wiring.Input, wiring.Scope, wiring.Scope.Definition.ChunkSize, chunk => output.WriteAsync((Chunk<T>)(object)chunk, wiring.Scope.Token)),
             output);
         ApplyAsync = static (chunk, _) => new((Chunk<T>)(object)chunk);
         ChunkSize = MaxChunkSize;

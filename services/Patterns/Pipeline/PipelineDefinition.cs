@@ -91,10 +91,15 @@ internal sealed class PipelineDefinition<TIn, TOut, TState, TResult>(
         var wiring = new ChannelWiring(input, scope);
         var items = ChannelWiring.NewChannel<TOut>(sink.Options.Capacity, ChunkSize);
         stages.Feed(wiring, items.Writer);
-        var fold = new SinkFold<TOut, TState, TResult>(sink, scope);
-        wiring.Start<TOut>(() => ChannelStages.FoldAsync(items.Reader, fold, scope), output: null);
-        wiring.Result = () => ToJson(fold.Finish());
-        wiring.Done = () => fold.Done;
+        wiring.Start<TOut>(
+            () =>
+            {
+                var fold = new SinkFold<TOut, TState, TResult>(sink, scope); // here, so that a seed that throws fails the run
+                wiring.Done = () => fold.Done;
+                wiring.Result = () => ToJson(fold.Finish());
+                return ChannelStages.FoldAsync(items.Reader, fold, scope);
+            },
+            output: null);
         return wiring;
     }
 

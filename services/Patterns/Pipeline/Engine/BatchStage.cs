@@ -23,6 +23,7 @@ internal sealed class BatchStage<T>(int index, int count, TimeSpan maxWait)
         var items = new List<T>(count);
         long first = 0, since = 0;
         var (span, removed) = (0, 0);
+        var blocked = TimeSpan.Zero;
         while (true)
         {
             if (!input.TryRead(out var chunk))
@@ -47,6 +48,7 @@ internal sealed class BatchStage<T>(int index, int count, TimeSpan maxWait)
                 if (items.Count == count) await FlushAsync().ConfigureAwait(false);
             }
             chunk.Return();
+            if (items.Count > 0 && scope.Time.GetElapsedTime(since) >= maxWait) await FlushAsync().ConfigureAwait(false);
         }
         await FlushAsync().ConfigureAwait(false);
 
@@ -54,6 +56,7 @@ internal sealed class BatchStage<T>(int index, int count, TimeSpan maxWait)
         async ValueTask<bool> WaitAsync()
         {
             var waitingSince = scope.Time.GetTimestamp();
+            blocked = TimeSpan.Zero;
             var more = input.WaitToReadAsync(scope.Token).AsTask();
             if (items.Count > 0 && !more.IsCompleted)
             {
@@ -64,7 +67,7 @@ internal sealed class BatchStage<T>(int index, int count, TimeSpan maxWait)
                 await stop.CancelAsync().ConfigureAwait(false);
             }
             var result = await more.ConfigureAwait(false);
-            meter.Starved(scope.Time.GetElapsedTime(waitingSince));
+            meter.Starved(scope.Time.GetElapsedTime(waitingSince) - blocked);
             return result;
         }
 
@@ -77,7 +80,7 @@ internal sealed class BatchStage<T>(int index, int count, TimeSpan maxWait)
             meter.Passed(items.Count, 1);
             items.Clear();
             (span, removed) = (0, 0);
-            await ChannelStages.WriteAsync(output, batch, meter, scope).ConfigureAwait(false);
+            blocked += await ChannelStages.WriteAsync(output, batch, meter, scope).ConfigureAwait(false);
         }
     }
 }

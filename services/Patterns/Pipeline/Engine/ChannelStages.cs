@@ -34,17 +34,20 @@ internal static class ChannelStages
     }
 
     /// <summary>Hands a chunk on. Waiting for room counts as blocked.</summary>
-    public static async ValueTask WriteAsync<T>(ChannelWriter<Chunk<T>> output, Chunk<T> chunk, StageMeter meter, RunScope scope)
+    /// <returns>How long it waited.</returns>
+    public static async ValueTask<TimeSpan> WriteAsync<T>(ChannelWriter<Chunk<T>> output, Chunk<T> chunk, StageMeter meter, RunScope scope)
     {
         if (chunk.Count == 0)
         {
             chunk.Return();
-            return;
+            return TimeSpan.Zero;
         }
-        if (output.TryWrite(chunk)) return;
+        if (output.TryWrite(chunk)) return TimeSpan.Zero;
         var since = scope.Time.GetTimestamp();
         await output.WriteAsync(chunk, scope.Token).ConfigureAwait(false);
-        meter.Blocked(scope.Time.GetElapsedTime(since));
+        var waited = scope.Time.GetElapsedTime(since);
+        meter.Blocked(waited);
+        return waited;
     }
 
     private static async Task RunOneAsync<TIn, TOut>(
@@ -52,14 +55,17 @@ internal static class ChannelStages
     {
         var meter = scope.Stages[stage.Index];
         var sizer = new SliceSizer();
+        var blocked = TimeSpan.Zero;
+        Func<Chunk<TOut>, ValueTask> handOn = async part => blocked += await WriteAsync(output, part, meter, scope).ConfigureAwait(false);
         while (await ReadAsync(input, meter, scope).ConfigureAwait(false) is { } chunk)
         {
             for (var start = 0; start < chunk.Count;)
             {
                 var slice = new Slice<TIn>(chunk, start, sizer.Next(chunk.Count - start));
                 var since = scope.Time.GetTimestamp();
-                var result = await stage.ApplyAsync(slice, scope).ConfigureAwait(false);
-                var took = scope.Time.GetElapsedTime(since);
+                blocked = TimeSpan.Zero;
+                var result = await stage.ApplyAsync(slice, scope, handOn).ConfigureAwait(false);
+                var took = scope.Time.GetElapsedTime(since) - blocked;
                 meter.Busy(took);
                 sizer.Observe(slice.Count, took);
                 start += slice.Count;

@@ -35,6 +35,8 @@ internal sealed class Chunk<T>
     /// <summary>The place in the source, from 1, of item <paramref name="index"/>.</summary>
     public long NumberOf(int index) => First + OffsetOf(index) + 1;
 
+    public bool IsWhole => _offsets is null;
+
     public int OffsetOf(int index) => _offsets is { } offsets ? offsets[index] : index;
 
     /// <summary>Appends an item that lies at <paramref name="offset"/> in the span.</summary>
@@ -72,6 +74,13 @@ internal readonly record struct Slice<T>(Chunk<T> Chunk, int Start, int Count)
         if (Start == 0) output.Removed = Chunk.Removed;
         return output;
     }
+
+    /// <summary>Gets whether nothing was removed from the chunk: item i lies at i.</summary>
+    public bool IsWhole => Chunk.IsWhole;
+
+    public ReadOnlySpan<T> Items => Chunk.Items.AsSpan(Start, Count);
+
+    public Slice<T> From(int index) => new(Chunk, Start + index, Count - index);
 
     public T ItemAt(int index) => Chunk.Items[Start + index];
 

@@ -11,8 +11,8 @@ internal sealed class ParallelStage<TIn, TOut>(
 
     // In order: each slice gets its place in line when it is taken, and the emitter waits for the one in front. The bound on
     // places is the bound on results that wait for a slower one before them.
-    private readonly Channel<Task<Chunk<TOut>>>? _inOrder = stage.Options.Ordered
-        ? Channel.CreateBounded<Task<Chunk<TOut>>>(stage.Options.Degree * 2)
+    private readonly Channel<Task<Part>>? _inOrder = stage.Options.Ordered
+        ? Channel.CreateBounded<Task<Part>>(stage.Options.Degree * 2)
         : null;
 
     private Chunk<TIn>? _chunk;
@@ -30,24 +30,39 @@ internal sealed class ParallelStage<TIn, TOut>(
         finally
         {
             _inOrder?.Writer.TryComplete();
+            await emitter.ConfigureAwait(false); // also after an error, for nobody may write once this has returned
         }
-        await emitter.ConfigureAwait(false);
     }
 
     private async Task LoopAsync()
     {
         var sizer = new SliceSizer();
+        var blocked = TimeSpan.Zero;
+        TaskCompletionSource<Part>? place = null;
+        Func<Chunk<TOut>, ValueTask> handOn = async part =>
+        {
+            if (place is null)
+            {
+                blocked += await ChannelStages.WriteAsync(output, part, _meter, scope).ConfigureAwait(false);
+                return;
+            }
+            var rest = NewPlace();
+            place.SetResult(new Part(part, rest.Task));
+            place = rest;
+        };
         try
         {
-            while (await TakeAsync(sizer.Next(int.MaxValue)).ConfigureAwait(false) is (var slice, var place))
+            while (await TakeAsync(sizer.Next(int.MaxValue)).ConfigureAwait(false) is (var slice, var taken))
             {
+                place = taken;
+                blocked = TimeSpan.Zero;
                 var since = scope.Time.GetTimestamp();
-                var result = await stage.ApplyAsync(slice, scope).ConfigureAwait(false);
-                var took = scope.Time.GetElapsedTime(since);
+                var result = await stage.ApplyAsync(slice, scope, handOn).ConfigureAwait(false);
+                var took = scope.Time.GetElapsedTime(since) - blocked;
                 _meter.Busy(took);
                 sizer.Observe(slice.Count, took);
                 if (place is null) await ChannelStages.WriteAsync(output, result, _meter, scope).ConfigureAwait(false);
-                else place.SetResult(result);
+                else place.SetResult(new Part(result, null));
             }
         }
         catch (Exception error) when (error is not OperationCanceledException || !scope.Token.IsCancellationRequested)
@@ -58,7 +73,7 @@ internal sealed class ParallelStage<TIn, TOut>(
         }
     }
 
-    private async ValueTask<(Slice<TIn> Slice, TaskCompletionSource<Chunk<TOut>>? Place)?> TakeAsync(int wanted)
+    private async ValueTask<(Slice<TIn> Slice, TaskCompletionSource<Part>? Place)?> TakeAsync(int wanted)
     {
         await _taking.WaitAsync(scope.Token).ConfigureAwait(false);
         try
@@ -79,7 +94,7 @@ internal sealed class ParallelStage<TIn, TOut>(
             _start += slice.Count;
             if (_inOrder is null) return (slice, null);
 
-            var place = new TaskCompletionSource<Chunk<TOut>>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var place = NewPlace();
             if (!_inOrder.Writer.TryWrite(place.Task)) await _inOrder.Writer.WriteAsync(place.Task, scope.Token).ConfigureAwait(false);
             return (slice, place);
         }
@@ -89,12 +104,21 @@ internal sealed class ParallelStage<TIn, TOut>(
         }
     }
 
-    private async Task EmitInOrderAsync(ChannelReader<Task<Chunk<TOut>>> places)
+    private async Task EmitInOrderAsync(ChannelReader<Task<Part>> places)
     {
         await foreach (var place in places.ReadAllAsync(scope.Token).ConfigureAwait(false))
         {
-            var result = await place.WaitAsync(scope.Token).ConfigureAwait(false);
-            await ChannelStages.WriteAsync(output, result, _meter, scope).ConfigureAwait(false);
+            for (var next = place; next is not null;)
+            {
+                var part = await next.WaitAsync(scope.Token).ConfigureAwait(false);
+                await ChannelStages.WriteAsync(output, part.Items, _meter, scope).ConfigureAwait(false);
+                next = part.Rest;
+            }
         }
     }
+
+    private static TaskCompletionSource<Part> NewPlace() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Results of a slice, in order: all of it, or what was finished before an item that has to wait.</summary>
+    private readonly record struct Part(Chunk<TOut> Items, Task<Part>? Rest);
 }

@@ -9,86 +9,61 @@ internal sealed class SourcePump<T>(Func<string, CancellationToken, IAsyncEnumer
     public async Task RunAsync(string input, RunScope scope, int chunkSize, Func<Chunk<T>, ValueTask> emit)
     {
         var meter = scope.Stages[MeterIndex];
+        ISourceReader<T>? reader = null;
         long first = 0;
-        var chunk = Chunk<T>.Rent(first, 0, chunkSize);
         try
         {
-            var items = open(input, scope.SourceToken);
-            if (items is ReadyItems<T> ready)
+            for (var more = true; more && !scope.SourceToken.IsCancellationRequested;)
             {
-                foreach (var item in ready.Items)
+                var chunk = Chunk<T>.Rent(first, 0, chunkSize);
+                try
                 {
-                    chunk.Items[chunk.Count++] = item;
-                    if (chunk.Count < chunkSize) continue;
-                    if (scope.SourceToken.IsCancellationRequested) break;
-                    await FlushAsync().ConfigureAwait(false);
+                    reader ??= Open(input, scope);
+                    more = await reader.FillAsync(chunk, chunkSize).ConfigureAwait(false);
                 }
-            }
-            else
-            {
-                var source = items.GetAsyncEnumerator(scope.SourceToken);
-                await using var closing = source.ConfigureAwait(false);
-                while (true)
+                catch (OperationCanceledException) when (scope.SourceToken.IsCancellationRequested && !scope.Token.IsCancellationRequested)
                 {
-                    var next = source.MoveNextAsync();
-                    if (!next.IsCompleted)
-                    {
-                        // Nobody knows when the next item comes: what is here must not wait for it.
-                        await FlushAsync().ConfigureAwait(false);
-                        var since = scope.Time.GetTimestamp();
-                        var more = await next.ConfigureAwait(false);
-                        meter.Starved(scope.Time.GetElapsedTime(since));
-                        if (!more) break;
-                    }
-                    else if (!next.Result)
-                    {
-                        break;
-                    }
-
-                    chunk.Items[chunk.Count++] = source.Current;
-                    if (chunk.Count < chunkSize) continue;
-                    if (scope.SourceToken.IsCancellationRequested) break;
-                    await FlushAsync().ConfigureAwait(false);
+                    // Drain: the source was told to stop, and this is how it says that it did.
                 }
+                catch (Exception error) when (error is not PipelineException && !scope.Token.IsCancellationRequested)
+                {
+                    throw new PipelineStageException(meter.Name, first + chunk.Count + 1, error.Message, error);
+                }
+                finally
+                {
+                    // What was taken counts as read, even if an error drops it.
+                    chunk.Span = chunk.Count;
+                    first += chunk.Count;
+                    meter.Passed(chunk.Count, chunk.Count);
+                }
+                await HandOnAsync(chunk, emit, meter, scope).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (scope.SourceToken.IsCancellationRequested && !scope.Token.IsCancellationRequested)
+        finally
         {
-            // Drain: the source was told to stop, and this is how it says that it did.
-        }
-        catch (Exception error) when (error is not PipelineException && !scope.Token.IsCancellationRequested)
-        {
-            throw new PipelineStageException(meter.Name, first + chunk.Count + 1, error.Message, error);
-        }
-        await FlushAsync().ConfigureAwait(false);
-
-        async ValueTask FlushAsync()
-        {
-            if (chunk.Count == 0) return;
-            var full = chunk;
-            full.Span = full.Count;
-            first += full.Count;
-            chunk = Chunk<T>.Rent(first, 0, chunkSize);
-            meter.Passed(full.Count, full.Count);
-            var handedOn = emit(full);
-            if (handedOn.IsCompleted)
-            {
-                handedOn.GetAwaiter().GetResult();
-                return;
-            }
-
-            var since = scope.Time.GetTimestamp();
-            await handedOn.ConfigureAwait(false);
-            meter.Blocked(scope.Time.GetElapsedTime(since));
+            if (reader is not null) await reader.DisposeAsync().ConfigureAwait(false);
         }
     }
-}
 
-/// <summary>A source that never waits. Read as a plain sequence, which costs a fraction of an asynchronous one.</summary>
-internal sealed class ReadyItems<T>(IEnumerable<T> items) : IAsyncEnumerable<T>
-{
-    public IEnumerable<T> Items { get; } = items;
+    private ISourceReader<T> Open(string input, RunScope scope) => open(input, scope.SourceToken) is var items && items is ReadyItems<T> ready
+        ? new ReadyReader<T>(ready.Items.GetEnumerator())
+        : new WaitingReader<T>(items.GetAsyncEnumerator(scope.SourceToken), scope.Stages[MeterIndex], scope);
 
-    public IAsyncEnumerator<T> GetAsyncEnumerator(CancellationToken cancellationToken = default) =>
-        Items.ToAsyncEnumerable().GetAsyncEnumerator(cancellationToken);
+    private static async ValueTask HandOnAsync(Chunk<T> chunk, Func<Chunk<T>, ValueTask> emit, StageMeter meter, RunScope scope)
+    {
+        if (chunk.Count == 0)
+        {
+            chunk.Return();
+            return;
+        }
+        var handedOn = emit(chunk);
+        if (handedOn.IsCompleted)
+        {
+            await handedOn.ConfigureAwait(false);
+            return;
+        }
+        var since = scope.Time.GetTimestamp();
+        await handedOn.ConfigureAwait(false);
+        meter.Blocked(scope.Time.GetElapsedTime(since));
+    }
 }

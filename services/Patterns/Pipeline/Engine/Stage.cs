@@ -30,14 +30,18 @@ internal sealed class Stage<TIn, TOut>
     public StageOptions Options { get; }
 
     /// <summary>Transforms the items of a slice in their order, applying the error policy to each.</summary>
+    /// <param name="slice">The items.</param>
+    /// <param name="scope">The run.</param>
+    /// <param name="handOn">Takes what is finished when the next item has to wait; <see langword="null"/> to get all at the end.</param>
+    /// <returns>What was not handed on.</returns>
     /// <exception cref="PipelineStageException">An item failed and the policy is to stop.</exception>
-    public ValueTask<Chunk<TOut>> ApplyAsync(Slice<TIn> slice, RunScope scope) =>
-        _transform is null ? ApplySlowlyAsync(slice, scope) : new(Apply(slice, _transform, scope));
+    public ValueTask<Chunk<TOut>> ApplyAsync(Slice<TIn> slice, RunScope scope, Func<Chunk<TOut>, ValueTask>? handOn = null) =>
+        _transform is null ? ApplySlowlyAsync(slice, scope, handOn) : new(Apply(slice, _transform, scope));
 
     private Chunk<TOut> Apply(Slice<TIn> slice, Func<TIn, TOut> transform, RunScope scope)
     {
         var output = slice.NewOutput<TOut>();
-        for (var i = 0; i < slice.Count; i++)
+        for (var i = slice.IsWhole ? ApplyToWhole(slice, transform, output, scope) : 0; i < slice.Count; i++)
         {
             try
             {
@@ -52,7 +56,26 @@ internal sealed class Stage<TIn, TOut>
         return output;
     }
 
-    private async ValueTask<Chunk<TOut>> ApplySlowlyAsync(Slice<TIn> slice, RunScope scope)
+    // Nearly every slice: nothing is missing from it and nothing throws, so items keep their places. Up to the first that does throw.
+    private int ApplyToWhole(Slice<TIn> slice, Func<TIn, TOut> transform, Chunk<TOut> output, RunScope scope)
+    {
+        var from = slice.Items;
+        var to = output.Items.AsSpan(0, from.Length);
+        var i = 0;
+        try
+        {
+            for (; i < from.Length; i++) to[i] = transform(from[i]);
+            return output.Count = i;
+        }
+        catch (Exception error) when (IsOfItem(error, scope))
+        {
+            output.Count = i;
+            Remove(slice, i, error, output, scope);
+            return i + 1;
+        }
+    }
+
+    private async ValueTask<Chunk<TOut>> ApplySlowlyAsync(Slice<TIn> slice, RunScope scope, Func<Chunk<TOut>, ValueTask>? handOn)
     {
         var output = slice.NewOutput<TOut>();
         var retry = Options.MaxAttempts == 1 ? null : NewRetry(scope);
@@ -62,9 +85,18 @@ internal sealed class Stage<TIn, TOut>
             {
                 var item = slice.ItemAt(i);
                 var result = retry is null
-                    ? await _transformAsync(item, scope.Token).ConfigureAwait(false)
-                    : await retry.ExecuteAsync(token => _transformAsync(item, token), scope.Token).ConfigureAwait(false);
-                output.Add(result, slice.OffsetOf(i));
+                    ? _transformAsync(item, scope.Token)
+                    : retry.ExecuteAsync(token => _transformAsync(item, token), scope.Token);
+                if (!result.IsCompleted && output.Count > 0 && handOn is not null)
+                {
+                    // Nobody knows how long this item takes: what is finished must not wait for it.
+                    output.Span = slice.OffsetOf(i);
+                    scope.Stages[Index].Passed(i, output.Count);
+                    await handOn(output).ConfigureAwait(false);
+                    (slice, i) = (slice.From(i), 0);
+                    output = slice.NewOutput<TOut>();
+                }
+                output.Add(await result.ConfigureAwait(false), slice.OffsetOf(i));
             }
             catch (Exception error) when (IsOfItem(error, scope))
             {
