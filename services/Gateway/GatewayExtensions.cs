@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using DistributedPatterns.Gateway.Pages;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.Problems;
@@ -25,7 +26,12 @@ internal static class GatewayExtensions
             services.AddKeyedSingleton(variant, (provider, _) => ActivatorUtilities.CreateInstance<PipelineRuns>(provider, variant));
 
         services.AddProblemDetails().AddExceptionHandler<GatewayExceptionHandler>();
-        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJson.Default));
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJson.Default);
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+            json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        });
         return services.AddOpenApi(options => options.AddDocumentTransformer((document, _, _) =>
         {
             document.Info = new() { Title = "DistributedPatterns", Version = "v1", Description = "Concurrency patterns, each in one process and across processes." };

@@ -1,1 +1,3 @@
-Console.WriteLine("pipeline");
+using DistributedPatterns.PatternCli;
+
+return await CommandLine.RunAsync(args, Console.Out, Console.Error);

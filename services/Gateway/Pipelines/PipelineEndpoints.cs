@@ -105,8 +105,7 @@ internal static partial class PipelineEndpoints
     private static async Task<Ok<EchoReply>> EchoAsync(
         string n, TimeSpan timeout, PipelineRuns runs, IServiceProvider services, CancellationToken cancellationToken)
     {
-        var run = await runs.StartAsync(new PipelineRequest(EchoPipeline.Name, n), cancellationToken);
-        runs.Tally.Start();
+        var (run, _, _) = await runs.StartAsync(new PipelineRequest(EchoPipeline.Name, n), key: null, upload: null, cancellationToken);
         PipelineStatus? status = null;
         try
         {
@@ -116,7 +115,6 @@ internal static partial class PipelineEndpoints
         finally
         {
             if (status is null) await runs.StopAsync(run, PipelineStop.Abort, CancellationToken.None);
-            runs.Tally.End(status ?? await runs.GetStatusAsync(run, CancellationToken.None) with { State = PipelineState.Aborted });
         }
 
         var result = await services.GetRequiredService<PipelineDefinition<EchoSummary>>().ResultOfAsync(run, cancellationToken);

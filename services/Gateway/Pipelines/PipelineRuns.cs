@@ -42,10 +42,6 @@ internal sealed partial class PipelineRuns(
             return (run, input, false);
         }, cancellationToken);
 
-    /// <summary>Starts a run that nobody but the caller watches.</summary>
-    public Task<IPipelineRun> StartAsync(PipelineRequest request, CancellationToken cancellationToken) =>
-        BoundedAsync((pipeline, token) => pipeline.StartAsync(request, token), cancellationToken);
-
     /// <exception cref="ProblemException">There is no such run.</exception>
     public async Task<IPipelineRun> GetAsync(string id, CancellationToken cancellationToken) =>
         await BoundedAsync(async (pipeline, token) => await pipeline.FindAsync(id, token), cancellationToken)

@@ -48,7 +48,7 @@ internal sealed class RunRequests(PipelineCatalog catalog, UploadStore uploads)
         }
         catch (JsonException error)
         {
-            throw new ProblemException(ProblemKind.MalformedBody, $"The body is not an object with the texts 'pipeline' and 'input': {error.Message}", error);
+            throw new ProblemException(ProblemKind.MalformedBody, $"The body is not a JSON object with the texts 'pipeline' and 'input'; see {error.Path ?? "$"}, line {error.LineNumber + 1 ?? 1}, byte {error.BytePositionInLine + 1 ?? 1}.", error);
         }
     }
 

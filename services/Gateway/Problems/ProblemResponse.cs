@@ -32,7 +32,9 @@ internal static class ProblemResponse
             problem.Extensions["retryAfterMs"] = retryAfter;
             http.Response.Headers.RetryAfter = ((retryAfter + 999) / 1000).ToString(CultureInfo.InvariantCulture);
         }
-        return TypedResults.Problem(problem).ExecuteAsync(http);
+        http.Response.StatusCode = kind.Status;
+        // Not through the problem details service: it writes nothing for a client that accepts text/html only, and another traceId.
+        return http.Response.WriteAsJsonAsync(problem, options: null, "application/problem+json", http.RequestAborted);
     }
 
     /// <summary>Gives a body to an answer that has only a status, as routing and the proxy make them.</summary>
