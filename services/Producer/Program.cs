@@ -1,3 +1,10 @@
 var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults();
+builder.AddRedisClient("redis");
+
+builder.Services.AddRedisAtomicityProbe().AddMembers();
+builder.Services.AddPipelineScenarios().AddPipelineProducer();
+
 var app = builder.Build();
+app.MapDefaultEndpoints();
 await app.RunAsync();

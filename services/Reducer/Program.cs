@@ -1,3 +1,11 @@
 var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults();
+builder.AddRedisClient("redis");
+
+builder.Services.AddRedisAtomicityProbe().AddMembers();
+builder.Services.AddPipelineScenarios().AddPipelineReducer();
+
 var app = builder.Build();
+app.MapDefaultEndpoints();
+app.MapPipelineReducer();
 await app.RunAsync();

@@ -1,3 +1,11 @@
 var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults();
+builder.AddRedisClient("redis");
+
+builder.Services.AddRedisAtomicityProbe().AddMembers();
+builder.Services.AddPipelineScenarios().AddPipelineWorker();
+
 var app = builder.Build();
+app.MapDefaultEndpoints();
+app.MapPipelineWorker();
 await app.RunAsync();

@@ -7,7 +7,8 @@ namespace DistributedPatterns.Pipeline;
 internal sealed class MessageWindow(int size)
 {
     private readonly SemaphoreSlim _room = new(size, size);
-    private readonly Channel<Message> _ready = Channel.CreateUnbounded<Message>(); // bounded by _room
+    private readonly Channel<Message> _fresh = Channel.CreateUnbounded<Message>(); // bounded by _room, both
+    private readonly Channel<Message> _returned = Channel.CreateUnbounded<Message>();
     private long _messages;
 
     /// <summary>Gets how many chunks were added; their numbers are 0 to one less.</summary>
@@ -16,15 +17,18 @@ internal sealed class MessageWindow(int size)
     public async ValueTask AddAsync(EncodedChunk chunk, CancellationToken cancellationToken)
     {
         await _room.WaitAsync(cancellationToken).ConfigureAwait(false);
-        _ready.Writer.TryWrite(new Message(_messages, chunk));
+        _fresh.Writer.TryWrite(new Message(_messages, chunk));
         Volatile.Write(ref _messages, _messages + 1);
     }
 
-    /// <summary>Takes a chunk that is with no worker.</summary>
-    public ValueTask<Message> TakeAsync(CancellationToken cancellationToken) => _ready.Reader.ReadAsync(cancellationToken);
+    /// <summary>Takes a chunk that no worker has had.</summary>
+    public ValueTask<Message> TakeAsync(CancellationToken cancellationToken) => _fresh.Reader.ReadAsync(cancellationToken);
+
+    /// <summary>Takes a chunk that was given back.</summary>
+    public ValueTask<Message> TakeReturnedAsync(CancellationToken cancellationToken) => _returned.Reader.ReadAsync(cancellationToken);
 
     /// <summary>Gives a chunk back whose worker was lost.</summary>
-    public void GiveBack(Message message) => _ready.Writer.TryWrite(message);
+    public void GiveBack(Message message) => _returned.Writer.TryWrite(message with { WasReturned = true });
 
     public void Acknowledge() => _room.Release();
 
@@ -36,4 +40,4 @@ internal sealed class MessageWindow(int size)
 }
 
 /// <summary>A chunk with its number in the epoch, by which the sink knows it again.</summary>
-internal readonly record struct Message(long Number, EncodedChunk Chunk);
+internal readonly record struct Message(long Number, EncodedChunk Chunk, bool WasReturned = false);

@@ -78,7 +78,9 @@ internal sealed class SinkSession
             }
             if (_inOrder)
             {
-                _early[number] = new Waiting(chunk, acknowledge); // a second copy takes the first one's place: its stream is the live one
+                // Two copies may wait, and one of their streams may be dead by now: both get the acknowledgement.
+                if (_early.TryGetValue(number, out var first)) acknowledge += first.Acknowledge;
+                _early[number] = new Waiting(chunk, acknowledge);
                 while (_early.Remove(_next, out var turn)) Fold(_next++, turn);
             }
             else

@@ -9,7 +9,8 @@ namespace DistributedPatterns.Pipeline;
 internal sealed class WorkerLink(EpochDriver epoch, Member worker, PipelineWorker.PipelineWorkerClient client, int maxInFlight)
 {
     private readonly ConcurrentDictionary<long, Message> _inFlight = [];
-    private readonly SemaphoreSlim _slots = new(maxInFlight, maxInFlight);
+    private readonly SemaphoreSlim _slots = new(maxInFlight);
+    private readonly SemaphoreSlim _writing = new(1, 1); // a stream takes one write at a time
 
     /// <summary>Runs until the epoch is over or the worker is lost; throws neither way.</summary>
     public async Task RunAsync()
@@ -22,13 +23,7 @@ internal sealed class WorkerLink(EpochDriver epoch, Member worker, PipelineWorke
         {
             await call.RequestStream.WriteAsync(new WorkerMessage { Header = epoch.Header }, stop.Token).ConfigureAwait(false);
             using var send = CancellationTokenSource.CreateLinkedTokenSource(stop.Token, epoch.AllAcknowledged);
-            while (true)
-            {
-                await _slots.WaitAsync(send.Token).ConfigureAwait(false);
-                var message = await epoch.Window.TakeAsync(send.Token).ConfigureAwait(false);
-                _inFlight[message.Number] = message;
-                await call.RequestStream.WriteAsync(message.Chunk.ToMessage(message.Number), stop.Token).ConfigureAwait(false);
-            }
+            await Task.WhenAll(SendFreshAsync(call, send.Token), SendReturnedAsync(call, send.Token)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (epoch.AllAcknowledged.IsCancellationRequested)
         {
@@ -42,6 +37,37 @@ internal sealed class WorkerLink(EpochDriver epoch, Member worker, PipelineWorke
         foreach (var message in _inFlight.Values) epoch.Window.GiveBack(message);
     }
 
+    private async Task SendFreshAsync(AsyncDuplexStreamingCall<WorkerMessage, ChunkAck> call, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            // A slow worker must not hoard what others could do.
+            await _slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await SendAsync(call, await epoch.Window.TakeAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    // Without a slot: in a pipeline that keeps order, every chunk that has one may be waiting for just this chunk.
+    private async Task SendReturnedAsync(AsyncDuplexStreamingCall<WorkerMessage, ChunkAck> call, CancellationToken cancellationToken)
+    {
+        while (true)
+            await SendAsync(call, await epoch.Window.TakeReturnedAsync(cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task SendAsync(AsyncDuplexStreamingCall<WorkerMessage, ChunkAck> call, Message message, CancellationToken cancellationToken)
+    {
+        _inFlight[message.Number] = message;
+        await _writing.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await call.RequestStream.WriteAsync(message.Chunk.ToMessage(message.Number), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
     private async Task ReadAcksAsync(AsyncDuplexStreamingCall<WorkerMessage, ChunkAck> call, CancellationTokenSource stop)
     {
         try
@@ -51,7 +77,7 @@ internal sealed class WorkerLink(EpochDriver epoch, Member worker, PipelineWorke
                 var ack = call.ResponseStream.Current;
                 if (!_inFlight.TryRemove(ack.Number, out var message)) continue;
                 epoch.Acknowledge(message, ack);
-                _slots.Release();
+                if (!message.WasReturned) _slots.Release();
             }
         }
         catch (RpcException error)

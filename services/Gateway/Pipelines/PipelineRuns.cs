@@ -1,0 +1,133 @@
+using System.Collections.Concurrent;
+using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Gateway.Problems;
+using DistributedPatterns.Gateway.Uploads;
+using DistributedPatterns.Pipeline;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Gateway.Pipelines;
+
+/// <summary>The runs of one variant, as the gateway sees them: each call is bounded in time, each run is followed to its end.</summary>
+internal sealed partial class PipelineRuns(
+    string variant, IServiceProvider services, UploadStore uploads, IOptions<GatewayOptions> options, IOptions<ChannelPipelineOptions> channel,
+    TimeProvider time, ILogger<PipelineRuns> logger) : IAsyncDisposable
+{
+    private static readonly TimeSpan s_askAgain = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly ConcurrentDictionary<string, Task> _followed = [];
+    private IPipeline? _pipeline;
+
+    public PipelineTally Tally { get; } = new();
+
+    /// <summary>Starts a run, or finds the one that the key started before.</summary>
+    /// <param name="key">The caller's Idempotency-Key, or <see langword="null"/>.</param>
+    /// <param name="upload">The file that the run reads, if it is one that came with the request; deleted once the run has ended.</param>
+    /// <returns>The run's id and input, and whether it was there before.</returns>
+    public Task<(IPipelineRun Run, string Input, bool IsReplay)> StartAsync(
+        PipelineRequest request, string? key, Upload? upload, CancellationToken cancellationToken) =>
+        BoundedAsync(async (pipeline, token) =>
+        {
+            var id = key is null ? null : (variant == Variants.Channel ? channel.Value.IdPrefix : "") + key;
+            if (id is not null && await pipeline.FindAsync(id, token) is { } before)
+                return (before, await CheckSameAsync(before, request, token), true);
+            var run = await pipeline.StartAsync(request with { Id = id }, token);
+            // Two requests with the same key can pass the look above together; one of them then got the other's run.
+            var input = id is null ? request.Input : await CheckSameAsync(run, request, token);
+            var isOurs = _followed.TryAdd(run.Id, Task.CompletedTask) && input == request.Input;
+            if (!isOurs) return (run, input, true);
+            Tally.Start();
+            _followed[run.Id] = FollowAsync(run, upload);
+            return (run, input, false);
+        }, cancellationToken);
+
+    /// <summary>Starts a run that nobody but the caller watches.</summary>
+    public Task<IPipelineRun> StartAsync(PipelineRequest request, CancellationToken cancellationToken) =>
+        BoundedAsync((pipeline, token) => pipeline.StartAsync(request, token), cancellationToken);
+
+    /// <exception cref="ProblemException">There is no such run.</exception>
+    public async Task<IPipelineRun> GetAsync(string id, CancellationToken cancellationToken) =>
+        await BoundedAsync(async (pipeline, token) => await pipeline.FindAsync(id, token), cancellationToken)
+        ?? throw new ProblemException(ProblemKind.RunNotFound, $"There is no run '{(id.Length <= 80 ? id : id[..80] + "…")}', or it ended too long ago.");
+
+    public Task<PipelineStatus> GetStatusAsync(IPipelineRun run, CancellationToken cancellationToken) =>
+        BoundedAsync((_, token) => run.GetStatusAsync(token).AsTask(), cancellationToken);
+
+    public Task StopAsync(IPipelineRun run, PipelineStop how, CancellationToken cancellationToken) =>
+        BoundedAsync(async (_, token) =>
+        {
+            await run.StopAsync(how, token);
+            return 0;
+        }, cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await Task.WhenAll(_followed.Values);
+    }
+
+    private async Task FollowAsync(IPipelineRun run, Upload? upload)
+    {
+        await Task.Yield(); // so that the entry is there before it is removed
+        var status = await EndOfAsync(run);
+        Tally.End(status);
+        // Without an end the run may go on elsewhere and read its input again; the file then goes by its age.
+        if (status is not null && upload is not null) uploads.Delete(upload);
+        _followed.TryRemove(run.Id, out _);
+    }
+
+    private async Task<PipelineStatus?> EndOfAsync(IPipelineRun run)
+    {
+        while (true)
+        {
+            try
+            {
+                return await run.WaitAsync(_stopping.Token);
+            }
+            catch (Exception error) when (error is RedisException or RedisTimeoutException && !_stopping.IsCancellationRequested)
+            {
+                await Task.Delay(s_askAgain, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+            {
+                return null;
+            }
+            catch (Exception error)
+            {
+                LogLost(logger, run.Id, error);
+                return null;
+            }
+        }
+    }
+
+    private static async Task<string> CheckSameAsync(IPipelineRun run, PipelineRequest request, CancellationToken cancellationToken)
+    {
+        var status = await run.GetStatusAsync(cancellationToken);
+        return status.Pipeline == request.Pipeline && Upload.AreSame(status.Input, request.Input)
+            ? status.Input
+            : throw new ProblemException(ProblemKind.IdempotencyMismatch,
+                $"The key started run {run.Id} of pipeline '{status.Pipeline}' over '{status.Input}', and this request asks for something else.");
+    }
+
+    private async Task<T> BoundedAsync<T>(Func<IPipeline, CancellationToken, Task<T>> call, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(options.Value.BrokerTimeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
+        try
+        {
+            // The first use of the distributed variant connects to Redis, and that call is synchronous.
+            _pipeline ??= variant == Variants.Channel ? Resolve() : await Task.Run(Resolve, both.Token).WaitAsync(both.Token);
+            return await call(_pipeline, both.Token).WaitAsync(both.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new ProblemException(ProblemKind.BrokerUnavailable, $"No answer within {options.Value.BrokerTimeout} (Gateway:BrokerTimeout).");
+        }
+
+        IPipeline Resolve() => services.GetRequiredKeyedService<IPipeline>(variant);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "The end of run {Run} will not be known")]
+    private static partial void LogLost(ILogger logger, string run, Exception error);
+}

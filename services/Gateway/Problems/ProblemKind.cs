@@ -1,0 +1,72 @@
+namespace DistributedPatterns.Gateway.Problems;
+
+/// <summary>A kind of error that the gateway answers with: the page <c>/problems/{slug}</c> explains it.</summary>
+/// <param name="Remedy">What the caller can do.</param>
+internal sealed record ProblemKind(string Slug, int Status, string Title, string Remedy)
+{
+    public static readonly ProblemKind InvalidParameter = new("invalid-parameter", 400, "A parameter is not accepted",
+        "The detail names the parameter and what it accepts.");
+    public static readonly ProblemKind MalformedBody = new("malformed-body", 400, "The body cannot be read",
+        "Send the JSON object that the reference page shows.");
+    public static readonly ProblemKind EmptyBody = new("empty-body", 400, "The body is empty",
+        "Send a JSON object that names an input, or the file itself as text/plain or application/octet-stream.");
+    public static readonly ProblemKind UnknownPipeline = new("unknown-pipeline", 400, "There is no such pipeline",
+        "The detail lists the pipelines that are registered.");
+    public static readonly ProblemKind InvalidInput = new("invalid-input", 400, "The pipeline refuses the input",
+        "The detail says what the pipeline reads: the name of an input, or a count.");
+    public static readonly ProblemKind BadRequest = new("bad-request", 400, "The request cannot be understood",
+        "The detail says which part of the request broke off or is not HTTP.");
+    public static readonly ProblemKind UnknownPattern = new("unknown-pattern", 404, "There is no such pattern",
+        "GET /api/patterns lists the patterns and their endpoints.");
+    public static readonly ProblemKind UnknownVariant = new("unknown-variant", 404, "There is no such variant",
+        "Every pattern has the variants channel and distributed.");
+    public static readonly ProblemKind UnknownRoute = new("unknown-route", 404, "There is nothing at this address",
+        "GET /api/patterns lists the endpoints, /scalar describes them.");
+    public static readonly ProblemKind RunNotFound = new("run-not-found", 404, "There is no such run",
+        "A run can be found while it is open and for some time after it has ended.");
+    public static readonly ProblemKind RunElsewhere = new("run-elsewhere", 404, "The run belongs to another gateway",
+        "A run of the channel variant lives and dies with the gateway that its id begins with, and that one is not alive.");
+    public static readonly ProblemKind MethodNotAllowed = new("method-not-allowed", 405, "The address does not take this method",
+        "The header Allow lists the methods that it takes.");
+    public static readonly ProblemKind RequestTooSlow = new("request-too-slow", 408, "The body came too slowly",
+        "Send at least 240 bytes a second.");
+    public static readonly ProblemKind RunEnded = new("run-ended", 409, "The run has ended already",
+        "Nothing to do: GET the run to read how it ended.");
+    public static readonly ProblemKind BodyTooLarge = new("body-too-large", 413, "The body is too large",
+        "The detail names the limit. Gateway:MaxUploadBytes changes it for uploads.");
+    public static readonly ProblemKind UnsupportedMediaType = new("unsupported-media-type", 415, "The body's type is not accepted",
+        "Send application/json, text/plain or application/octet-stream.");
+    public static readonly ProblemKind NotText = new("not-text", 415, "The uploaded file is not text",
+        "The pipelines read lines of UTF-8. The detail says where the file stops being that.");
+    public static readonly ProblemKind IdempotencyMismatch = new("idempotency-mismatch", 422, "The Idempotency-Key was used for another request",
+        "Use a new key for a new request; the same key stands for the same body.");
+    public static readonly ProblemKind Cancelled = new("cancelled", 499, "The client left",
+        "Nobody is there to read this answer; it is counted, not logged as an error.");
+    public static readonly ProblemKind Internal = new("internal", 500, "The gateway has a bug",
+        "Report it with the traceId: no request should end like this.");
+    public static readonly ProblemKind RunFailed = new("run-failed", 502, "The run failed",
+        "The detail names the stage and the item that failed.");
+    public static readonly ProblemKind OwnerUnreachable = new("owner-unreachable", 502, "The gateway that owns the run did not answer",
+        "Try again: either it answers, or it is found to be gone and the answer is run-elsewhere.");
+    public static readonly ProblemKind Full = new("full", 503, "No room for more work",
+        "Wait as long as Retry-After says. The detail names the limit and the setting that raises it.");
+    public static readonly ProblemKind TooManyWatchers = new("too-many-watchers", 503, "Too many event streams are open",
+        "Wait as long as Retry-After says, or poll the run instead.");
+    public static readonly ProblemKind BrokerUnavailable = new("broker-unavailable", 503, "Redis, or a service behind it, cannot be reached",
+        "Wait as long as Retry-After says. The channel variants need no Redis and go on.");
+    public static readonly ProblemKind DeadlineExceeded = new("deadline-exceeded", 504, "The time limit ran out before the work was done",
+        "Ask for less or allow more time.");
+
+    public static IReadOnlyList<ProblemKind> All { get; } =
+    [
+        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
+        RunNotFound, RunElsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
+        Cancelled, Internal, RunFailed, OwnerUnreachable, Full, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
+    ];
+}
+
+/// <summary>Ends a request with a problem.</summary>
+internal sealed class ProblemException(ProblemKind kind, string detail, Exception? inner = null) : Exception(detail, inner)
+{
+    public ProblemKind Kind { get; } = kind;
+}

@@ -1,0 +1,6 @@
+using Microsoft.Extensions.Options;
+
+namespace DistributedPatterns.Members;
+
+[OptionsValidator]
+internal sealed partial class MembersOptionsValidator : IValidateOptions<MembersOptions>;

@@ -1,0 +1,79 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Redis;
+
+/// <summary>Refuses a Redis whose scripts interleave: every pattern across processes rests on a script being one step.</summary>
+/// <remarks>
+/// Runs once, when the service starts. Garnet gives atomic scripts only with <c>--lua-transaction-mode</c>, which cannot be
+/// read back, so two connections count to 100 together and nothing may be lost. A server that fails ends the process with
+/// exit code 1; one that cannot be reached is tried again for ever.
+/// </remarks>
+public sealed partial class AtomicityProbe(
+    IConnectionMultiplexer redis, IHostApplicationLifetime application, TimeProvider clock, ILogger<AtomicityProbe> logger) : BackgroundService
+{
+    private const int CallsEach = 50;
+    private const int Connections = 2;
+
+    private static readonly RedisScript s_script = RedisScript.Load("Redis/probe_atomic.lua");
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(5);
+
+    private readonly TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Gets a task that ends once the server has passed. It stays open while Redis is away, and after a failure.</summary>
+    public Task Passed => _passed.Task;
+
+    /// <summary>Counts on two connections at the same time.</summary>
+    /// <exception cref="NotAtomicException">Increments were lost.</exception>
+    /// <exception cref="RedisException">The server cannot be reached, or refused the script.</exception>
+    public static async Task CheckAsync(IConnectionMultiplexer redis)
+    {
+        ArgumentNullException.ThrowIfNull(redis);
+        // One multiplexer is one connection, and one connection's commands never overlap.
+        var other = await ConnectionMultiplexer.ConnectAsync(redis.Configuration).ConfigureAwait(false);
+        await using (other.ConfigureAwait(false))
+        {
+            RedisKey key = $"{{probe:{Guid.NewGuid():N}}}";
+            var calls = Enumerable.Range(0, Connections * CallsEach)
+                .Select(i => s_script.EvaluateAsync((i % Connections == 0 ? redis : other).GetDatabase(), [key]));
+            await Task.WhenAll(calls).ConfigureAwait(false);
+            var counted = (int)await redis.GetDatabase().StringGetAsync(key).ConfigureAwait(false);
+            if (counted != Connections * CallsEach)
+                throw new NotAtomicException(counted, Connections * CallsEach);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        for (var pause = s_firstPause; !stoppingToken.IsCancellationRequested; pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause)
+        {
+            try
+            {
+                await CheckAsync(redis).WaitAsync(stoppingToken).ConfigureAwait(false);
+                _passed.TrySetResult();
+                return;
+            }
+            catch (NotAtomicException e)
+            {
+                LogRefused(e.Message);
+                Environment.ExitCode = 1;
+                application.StopApplication();
+                return;
+            }
+            catch (Exception e) when (e is RedisException or TimeoutException)
+            {
+                LogWaiting(pause, e.Message);
+            }
+            await Task.Delay(pause, clock, stoppingToken).ConfigureAwait(false);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Critical, "{Reason}")]
+    private partial void LogRefused(string reason);
+
+    [LoggerMessage(LogLevel.Warning, "Redis cannot be probed yet, next try in {Pause}: {Reason}")]
+    private partial void LogWaiting(TimeSpan pause, string reason);
+}

@@ -1,0 +1,100 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace DistributedPatterns.Tests;
+
+/// <summary>The built AppHost in a process of its own, to be stopped and killed as a person's would be.</summary>
+internal sealed class AppHostProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan s_pollEvery = TimeSpan.FromMilliseconds(50);
+
+    private readonly Process _process;
+    private readonly ConcurrentQueue<string> _lines = new();
+    private readonly Task _reading;
+
+    public AppHostProcess(params string[] args)
+    {
+        var start = new ProcessStartInfo("dotnet", [typeof(Projects.AppHost).Assembly.Location, .. args])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        _process = Process.Start(start)!;
+        _reading = Task.WhenAll(ReadAsync(_process.StandardOutput), ReadAsync(_process.StandardError));
+    }
+
+    public string Output => string.Join(Environment.NewLine, _lines);
+
+    /// <summary>Gets the processes in the table that is printed once all are healthy.</summary>
+    public async Task<IReadOnlyList<int>> HealthyAsync(CancellationToken cancellationToken)
+    {
+        await UntilAsync(() => Output.Contains("Ctrl+C stops everything", StringComparison.Ordinal), cancellationToken);
+        return [.. _lines.Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(c => c is [_, "Running", "Healthy", _, ..])
+            .Select(c => int.Parse(c[3], System.Globalization.CultureInfo.InvariantCulture))];
+    }
+
+    public void Signal(PosixSignal signal, IEnumerable<int> alsoTo)
+    {
+        foreach (var pid in alsoTo.Prepend(_process.Id))
+        {
+            Assert.Equal(0, Kill(pid, signal == PosixSignal.SIGINT ? 2 : 15));
+        }
+    }
+
+    public void Kill() => _process.Kill();
+
+    public async Task<int> ExitAsync(CancellationToken cancellationToken)
+    {
+        await _process.WaitForExitAsync(cancellationToken);
+        await _reading;
+        return _process.ExitCode;
+    }
+
+    public static bool Runs(int pid)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(pid);
+            return !process.HasExited;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Polls until something holds; the token is the limit.</summary>
+    public async Task UntilAsync(Func<bool> holds, CancellationToken cancellationToken)
+    {
+        while (!holds())
+        {
+            Assert.False(cancellationToken.IsCancellationRequested, $"Not within the limit. The AppHost wrote:{Environment.NewLine}{Output}");
+            await Task.Delay(s_pollEvery, TimeProvider.System, CancellationToken.None);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
+        // Its children end when it does; the next test must not meet them.
+        await _process.WaitForExitAsync(CancellationToken.None);
+        _process.Dispose();
+    }
+
+    private async Task ReadAsync(StreamReader reader)
+    {
+        while (await reader.ReadLineAsync() is { } line)
+        {
+            _lines.Enqueue(line);
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Kill(int pid, int signal);
+}

@@ -1,0 +1,12 @@
+using DistributedPatterns.Tests.MemberProcess;
+
+// A member in a process of its own, for tests that freeze and kill it.
+var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults();
+builder.AddRedisClient("redis");
+builder.Services.AddRedisAtomicityProbe().AddMembers();
+builder.Services.AddGrpc();
+var app = builder.Build();
+app.MapDefaultEndpoints();
+app.MapGrpcService<EchoService>();
+await app.RunAsync();

@@ -1,0 +1,59 @@
+using DistributedPatterns.Redis;
+using DistributedPatterns.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Tests.Redis;
+
+public sealed class AtomicityProbeTests(SharedRedis shared)
+{
+    [Theory]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
+    public async Task CheckAsync_AtomicServer_Passes(RedisKind kind)
+    {
+        await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
+        await AtomicityProbe.CheckAsync(redis);
+    }
+
+    [Fact]
+    public async Task CheckAsync_GarnetWithoutTransactionMode_NamesTheFlag()
+    {
+        await using var redis = await (await shared.OfAsync(RedisKind.GarnetWithoutTransactionMode)).ConnectAsync();
+        var refused = await Assert.ThrowsAsync<NotAtomicException>(() => AtomicityProbe.CheckAsync(redis));
+        Assert.Contains("--lua-transaction-mode", refused.Message, StringComparison.Ordinal);
+        Assert.InRange(refused.Counted, 1, 99);
+    }
+
+    [Fact]
+    public async Task Start_ServerNotAtomic_StopsTheProcess()
+    {
+        var server = await shared.OfAsync(RedisKind.GarnetWithoutTransactionMode);
+        await using var member = await WatchedProcess.StartBuiltAsync("MemberProcess", new Dictionary<string, string>
+        {
+            ["ConnectionStrings__redis"] = server.ConnectionString,
+            ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+        });
+        Assert.Equal(1, await member.ExitAsync());
+        Assert.Contains("--lua-transaction-mode", member.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_ServerAway_WaitsAndPassesWhenItIsThere()
+    {
+        await using var server = await RedisBackend.StartAsync(RedisKind.Garnet);
+        await server.KillAsync();
+        await using var redis = await server.ConnectAsync();
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Services.AddSingleton<IConnectionMultiplexer>(redis).AddRedisAtomicityProbe();
+        using var host = builder.Build();
+        await host.StartAsync(TestContext.Current.CancellationToken);
+        var probe = host.Services.GetRequiredService<AtomicityProbe>();
+        Assert.False(probe.Passed.IsCompleted);
+
+        await server.RestartAsync();
+        await probe.Passed.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken);
+        await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+}

@@ -1,0 +1,122 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Tests.Support;
+
+/// <summary>A real Redis in a process of its own, on a free port of 127.0.0.1, that tests may freeze, kill and start again.</summary>
+public sealed class RedisBackend : IAsyncDisposable
+{
+    private const string Password = "test";
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(30);
+
+    private readonly string _data = Directory.CreateTempSubdirectory("patterns-redis-").FullName;
+    private readonly int _port = FreePort();
+    private WatchedProcess? _process;
+
+    private RedisBackend(RedisKind kind) => Kind = kind;
+
+    public RedisKind Kind { get; }
+
+    /// <summary>Gets the connection string, as services take it.</summary>
+    public string ConnectionString => $"127.0.0.1:{_port},password={Password}";
+
+    /// <summary>Starts a server and waits until it answers. Without <c>redis-server</c> the test is skipped, in CI it fails.</summary>
+    public static async Task<RedisBackend> StartAsync(RedisKind kind)
+    {
+        if (kind == RedisKind.Redis && FindRedisServer() is null)
+        {
+            const string Reason = "No redis-server on the PATH: install it (apt install redis-server, brew install redis) to run this on Redis.";
+            if (Environment.GetEnvironmentVariable("CI") is "true")
+                Assert.Fail(Reason);
+            Assert.Skip(Reason);
+        }
+        var backend = new RedisBackend(kind);
+        try
+        {
+            await backend.LaunchAsync();
+        }
+        catch
+        {
+            await backend.DisposeAsync();
+            throw;
+        }
+        return backend;
+    }
+
+    /// <summary>Opens a connection of the caller's own; dispose it.</summary>
+    public async Task<ConnectionMultiplexer> ConnectAsync()
+    {
+        var options = ConfigurationOptions.Parse(ConnectionString);
+        options.AbortOnConnectFail = false;
+        options.AllowAdmin = true;
+        return await ConnectionMultiplexer.ConnectAsync(options);
+    }
+
+    public Task PauseAsync() => _process!.PauseAsync();
+
+    public Task ResumeAsync() => _process!.ResumeAsync();
+
+    /// <summary>Kills the server. What it acknowledged last may be lost: neither kind waits for the disk.</summary>
+    public Task KillAsync() => _process!.KillAsync();
+
+    /// <summary>Starts the killed server again on the same port and data.</summary>
+    public async Task RestartAsync()
+    {
+        await _process!.DisposeAsync();
+        await LaunchAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+            await _process.DisposeAsync();
+        Directory.Delete(_data, recursive: true);
+    }
+
+    private async Task LaunchAsync()
+    {
+        var port = _port.ToString(CultureInfo.InvariantCulture);
+        _process = Kind == RedisKind.Redis
+            ? await WatchedProcess.StartAsync(
+                [FindRedisServer()!, "--bind", "127.0.0.1", "--port", port, "--requirepass", Password, "--dir", _data, "--appendonly", "yes", "--maxmemory-policy", "noeviction"])
+            : await WatchedProcess.StartBuiltAsync("RedisServer", new Dictionary<string, string>
+            {
+                ["REDIS_PORT"] = port,
+                ["REDIS_PASSWORD"] = Password,
+                ["Redis__DataPath"] = _data,
+                ["Redis__LuaTransactionMode"] = Kind == RedisKind.Garnet ? "true" : "false",
+                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+            });
+        await Eventually.TrueAsync(AnswersAsync, s_startLimit, () => $"{Kind} on port {port} does not answer. It said:\n{_process.Output}");
+    }
+
+    private async Task<bool> AnswersAsync()
+    {
+        if (_process!.HasExited)
+            Assert.Fail($"{Kind} ended with exit code {_process.ExitCode}. It said:\n{_process.Output}");
+        try
+        {
+            await using var connection = await ConnectionMultiplexer.ConnectAsync(ConnectionString + ",connectTimeout=1000,connectRetry=1");
+            await connection.GetDatabase().PingAsync();
+            return true;
+        }
+        catch (RedisException)
+        {
+            return false;
+        }
+    }
+
+    private static string? FindRedisServer() => (Environment.GetEnvironmentVariable("PATH") ?? "")
+        .Split(Path.PathSeparator)
+        .Select(folder => Path.Combine(folder, "redis-server"))
+        .FirstOrDefault(File.Exists);
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,26 @@
+using System.Collections.Concurrent;
+using DistributedPatterns.Tests.Support;
+
+[assembly: AssemblyFixture(typeof(SharedRedis))]
+
+namespace DistributedPatterns.Tests.Support;
+
+/// <summary>One server a kind for all test classes that leave it running; take a constructor parameter of this type.</summary>
+/// <remarks>Use keys of your own (<see cref="NewTag"/>). A test that freezes or kills a server starts its own <see cref="RedisBackend"/>.</remarks>
+public sealed class SharedRedis : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<RedisKind, Lazy<Task<RedisBackend>>> _servers = new();
+
+    /// <summary>Returns the running server of a kind, started by whoever asks first.</summary>
+    public Task<RedisBackend> OfAsync(RedisKind kind) =>
+        _servers.GetOrAdd(kind, static wanted => new Lazy<Task<RedisBackend>>(() => RedisBackend.StartAsync(wanted))).Value;
+
+    /// <summary>Returns a hash tag that no other test has.</summary>
+    public static string NewTag() => $"t{Guid.NewGuid():N}";
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var server in _servers.Values.Where(server => server.Value.IsCompletedSuccessfully))
+            await (await server.Value).DisposeAsync();
+    }
+}
