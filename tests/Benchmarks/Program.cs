@@ -1,1 +1,23 @@
-Console.WriteLine("Benchmarks");
+using DistributedPatterns.Benchmarks.Harness;
+using DistributedPatterns.Benchmarks.Pipeline;
+
+// One line a pattern: its name and its tables.
+Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(StringComparer.Ordinal)
+{
+    ["pipeline"] = PipelineBenchmarks.Create,
+};
+
+if (!RunSettings.TryParse(args, [.. patterns.Keys], out var settings, out var problem))
+{
+    await Console.Error.WriteLineAsync(problem);
+    return 2;
+}
+if (settings.List)
+{
+    foreach (var name in patterns.Keys) Console.WriteLine(name);
+    return 0;
+}
+
+Console.WriteLine(Machine.Describe());
+foreach (var benchmark in patterns[settings.Pattern!](settings)) Console.WriteLine(await benchmark.RunAsync(settings));
+return 0;

@@ -51,11 +51,9 @@ public sealed class ChannelPipeline : IPipeline, IAsyncDisposable
     /// <summary>Aborts every open run and waits until their stages have stopped.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var run in _runs.Values)
-        {
-            await run.StopAsync(PipelineStop.Abort).ConfigureAwait(false);
-            await run.WaitAsync().ConfigureAwait(false);
-        }
+        var runs = _runs.Values; // a copy
+        foreach (var run in runs) await run.StopAsync(PipelineStop.Abort).ConfigureAwait(false);
+        foreach (var run in runs) await run.WaitAsync().ConfigureAwait(false);
     }
 
     private void ForgetOldest(string ended)
