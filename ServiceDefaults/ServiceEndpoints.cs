@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
 
 namespace ServiceDefaults;
 
@@ -27,8 +28,10 @@ internal static class ServiceEndpoints
             .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(BindingAddress.Parse)
             .ToArray();
-        // Taken over; left in place they would be reported as overridden.
-        builder.Configuration[WebHostDefaults.ServerUrlsKey] = "";
+        // Kestrel warns at every start that the URLs are overridden. They are not: the same ones are bound here, and the host
+        // took them in too early to be told. Only this logger falls silent, those below it do not.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.", LogLevel.Warning);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             foreach (var url in urls)
