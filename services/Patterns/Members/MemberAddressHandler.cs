@@ -19,5 +19,10 @@ internal sealed class MemberAddressHandler(Func<Uri, Member?> find, HttpMessageH
             // gRPC takes an I/O error at the bottom for UNAVAILABLE and anything else for INTERNAL.
             throw new HttpRequestException($"Member '{member.Id}' left while it had the call.", new IOException("The member left.", e));
         }
+        catch (HttpRequestException e) when (e.InnerException is HttpProtocolException)
+        {
+            // Keep-alive pings may find a frozen member before its lease runs out: the same case, the same status.
+            throw new HttpRequestException($"Member '{member.Id}' stopped answering while it had the call.", new IOException("The connection was given up.", e));
+        }
     }
 }
