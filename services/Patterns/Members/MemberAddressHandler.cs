@@ -21,8 +21,9 @@ internal sealed class MemberAddressHandler(Func<Uri, Member?> find, HttpMessageH
         }
         catch (HttpRequestException e) when (e.InnerException is HttpProtocolException)
         {
-            // Keep-alive pings may find a frozen member before its lease runs out: the same case, the same status.
-            throw new HttpRequestException($"Member '{member.Id}' stopped answering while it had the call.", new IOException("The connection was given up.", e));
+            // Keep-alive pings may find a frozen member before its lease runs out: the same case, the same status. gRPC searches
+            // the whole chain, so the protocol error goes on as text only.
+            throw new HttpRequestException($"Member '{member.Id}' stopped answering while it had the call.", new IOException(e.Message));
         }
     }
 }
