@@ -94,41 +94,17 @@ internal sealed class ChannelPipelineRun : IPipelineRun
             : result is null ? PipelineState.Aborted
             : _stop is PipelineStop.Drain ? PipelineState.Drained
             : PipelineState.Completed;
-        var status = Read(state);
-
-        // An item that the source could not give was never read, so it is not one that failed.
-        var failedItem = error is PipelineStageException { Number: not null } stageError && stageError.Stage != _definition.StageNames[0];
-        var ledger = status.Ledger with { Failed = failedItem ? 1 : 0 };
-        return status with
-        {
-            Ledger = ledger with { Dropped = ledger.InFlight },
-            Result = result,
-            Error = error switch
-            {
-                null => null,
-                PipelineStageException stage => new PipelineError(stage.Reason, stage.Stage, stage.Number),
-                _ => new PipelineError(error.Message),
-            },
-        };
+        return Read(state).Ended(state, error, result);
     }
 
-    private PipelineStatus Read(PipelineState state) => new()
+    private PipelineStatus Read(PipelineState state) => new PipelineStatus
     {
         Id = Id,
         Pipeline = _definition.Name,
         Input = _input,
         State = state,
         Elapsed = _time.GetElapsedTime(_startedAt),
-        Stages = [.. _scope.Stages.Select(stage => stage.Read())],
-        Diverted = _scope.ReadDiverted(),
-        Ledger = new PipelineLedger
-        {
-            Done = _wiring?.Done() ?? 0,
-            Skipped = _scope.Stages.Sum(stage => stage.Skipped),
-            Diverted = _scope.Stages.Sum(stage => stage.Diverted),
-            Read = _scope.Stages[0].Read().Out,
-        },
-    };
+    }.Counted(_scope, _wiring?.Done() ?? 0);
 
     private void Publish()
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using DistributedPatterns.Pipeline.Engine;
 using DistributedPatterns.Redis;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
@@ -28,7 +29,7 @@ public sealed class GrpcPipeline : IPipeline
     {
         _catalog = catalog;
         _store = new RedisRunStore(redis, options);
-        _doorbell = new RedisDoorbell(redis, RedisRunStore.BellChannel, time);
+        _doorbell = new RedisDoorbell(redis, _store.BellChannel, time);
     }
 
     public async Task<IPipelineRun> StartAsync(PipelineRequest request, CancellationToken cancellationToken = default)
@@ -38,25 +39,33 @@ public sealed class GrpcPipeline : IPipeline
         var id = request.Id ?? Guid.NewGuid().ToString("N");
         await _store.CreateAsync(id, new StoredRequest(request.Pipeline, request.Input, Activity.Current?.Id))
             .WaitAsync(cancellationToken).ConfigureAwait(false);
-        return new GrpcPipelineRun(id, _store, _doorbell);
+        return new GrpcPipelineRun(id, _catalog, _store, _doorbell);
     }
 
     public async ValueTask<IPipelineRun?> FindAsync(string runId, CancellationToken cancellationToken = default)
     {
         var status = await _store.GetAsync(runId).WaitAsync(cancellationToken).ConfigureAwait(false);
-        return status is null ? null : new GrpcPipelineRun(runId, _store, _doorbell);
+        return status is null ? null : new GrpcPipelineRun(runId, _catalog, _store, _doorbell);
     }
 }
 
-internal sealed class GrpcPipelineRun(string id, RedisRunStore store, RedisDoorbell doorbell) : IPipelineRun
+internal sealed class GrpcPipelineRun(string id, PipelineCatalog catalog, RedisRunStore store, RedisDoorbell doorbell) : IPipelineRun
 {
     private static readonly TimeSpan s_pollAtMost = TimeSpan.FromMilliseconds(500);
 
     public string Id => id;
 
-    public async ValueTask<PipelineStatus> GetStatusAsync(CancellationToken cancellationToken = default) =>
-        await store.GetAsync(id).WaitAsync(cancellationToken).ConfigureAwait(false)
-        ?? throw new PipelineRunException($"Run {id} is no longer known: it ended too long ago, or Redis lost it.");
+    public async ValueTask<PipelineStatus> GetStatusAsync(CancellationToken cancellationToken = default)
+    {
+        var status = await store.GetAsync(id).WaitAsync(cancellationToken).ConfigureAwait(false)
+            ?? throw new PipelineRunException($"Run {id} is no longer known: it ended too long ago, or Redis lost it.");
+
+        // Its driver has not reported yet.
+        return status.Stages.Count > 0 ? status : status with
+        {
+            Stages = [.. catalog.Get(status.Pipeline).StageNames.Select(name => new StageMeter(name).Read())],
+        };
+    }
 
     public async Task<PipelineStatus> WaitAsync(CancellationToken cancellationToken = default)
     {

@@ -5,6 +5,11 @@ namespace DistributedPatterns.Pipeline;
 /// <summary>Limits and times of pipelines across processes. All processes of a system should have the same.</summary>
 public sealed class GrpcPipelineOptions
 {
+    /// <summary>Gets or sets the hash tag of the keys in Redis. Systems that share a Redis need one each.</summary>
+    /// <value>1 to 64 letters, digits, dots, underscores or hyphens; <c>pipeline</c> unless set.</value>
+    [RegularExpression("^[A-Za-z0-9._-]{1,64}$")]
+    public string KeyTag { get; set; } = "pipeline";
+
     /// <summary>Gets or sets how many runs may be open at the same time, over all processes.</summary>
     /// <value>From 1 to 10,000; 64 unless set.</value>
     [Range(1, 10_000)]

@@ -28,7 +28,7 @@ internal sealed partial class PipelineProducer : BackgroundService
         IOptions<GrpcPipelineOptions> options, TimeProvider time, ILogger<PipelineProducer> logger)
     {
         _store = new RedisRunStore(redis, options);
-        _doorbell = new RedisDoorbell(redis, RedisRunStore.BellChannel, time);
+        _doorbell = new RedisDoorbell(redis, _store.BellChannel, time);
         _newDriver = run => new PipelineRunDriver(run, catalog, _store, options.Value, members, channels, time, logger);
         _options = options.Value;
         _time = time;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.Members;
 using DistributedPatterns.Pipeline.Engine;
@@ -94,7 +93,7 @@ internal sealed partial class PipelineRunDriver(
     /// <summary>Returns the run's final status, or <see langword="null"/> when the run is no longer ours.</summary>
     private async Task<PipelineStatus?> DriveAsync()
     {
-        if (run.Attempts > MaxAttempts) return Failed($"The run was given up after {MaxAttempts} producers were lost driving it.");
+        if (run.Attempts > MaxAttempts) return GivenUp($"The run was given up after {MaxAttempts} producers were lost driving it.");
         PipelineDefinition definition;
         try
         {
@@ -102,7 +101,7 @@ internal sealed partial class PipelineRunDriver(
         }
         catch (UnknownPipelineException unknown)
         {
-            return Failed(unknown.Message);
+            return ReadStatus().Ended(PipelineState.Failed, unknown);
         }
 
         for (var attempt = 1; ; attempt++)
@@ -114,24 +113,20 @@ internal sealed partial class PipelineRunDriver(
             try
             {
                 var result = await driver.RunAsync(run.Request.Input).ConfigureAwait(false);
-                return Ended(_stop is PipelineStop.Drain ? PipelineState.Drained : PipelineState.Completed, result: result);
+                return ReadStatus().Ended(_stop is PipelineStop.Drain ? PipelineState.Drained : PipelineState.Completed, result: result);
             }
             catch (SinkLostException lost) when (!_lost.IsCancellationRequested)
             {
                 LogReplay(run.Id, lost.Message);
-                if (attempt == MaxAttempts) return Failed($"The run was given up after {MaxAttempts} reducers were lost: {lost.Message}");
-            }
-            catch (PipelineStageException failed)
-            {
-                return Ended(PipelineState.Failed, new PipelineError(failed.Reason, failed.Stage, failed.Number));
+                if (attempt == MaxAttempts) return GivenUp($"The run was given up after {MaxAttempts} reducers were lost: {lost.Message}");
             }
             catch (PipelineException failed)
             {
-                return Failed(failed.Message);
+                return ReadStatus().Ended(PipelineState.Failed, failed);
             }
             catch (OperationCanceledException)
             {
-                return _lost.IsCancellationRequested ? null : Ended(PipelineState.Aborted);
+                return _lost.IsCancellationRequested ? null : ReadStatus().Ended(PipelineState.Aborted);
             }
             finally
             {
@@ -183,21 +178,14 @@ internal sealed partial class PipelineRunDriver(
         }
     }
 
-    private PipelineStatus Failed(string message) => Ended(PipelineState.Failed, new PipelineError(message));
-
-    private PipelineStatus Ended(PipelineState state, PipelineError? error = null, JsonElement? result = null)
-    {
-        var status = ReadStatus() with { State = state, Error = error, Result = result };
-        var ledger = status.Ledger with { Failed = error?.Number is null ? 0 : 1 };
-        return status with { Ledger = ledger with { Dropped = ledger.InFlight } };
-    }
+    private PipelineStatus GivenUp(string message) => ReadStatus().Ended(PipelineState.Failed, new PipelineRunException(message));
 
     private PipelineStatus ReadStatus()
     {
         RunScope? scope;
         long done;
         lock (_gate) (scope, done) = (_scope, _driver?.Done ?? 0);
-        return new PipelineStatus
+        var status = new PipelineStatus
         {
             Id = run.Id,
             Pipeline = run.Request.Pipeline,
@@ -206,16 +194,8 @@ internal sealed partial class PipelineRunDriver(
             Epoch = Interlocked.Read(ref _epoch),
             Replays = _replays,
             Elapsed = time.GetElapsedTime(_startedAt),
-            Stages = [.. scope?.Stages.Select(stage => stage.Read()) ?? []],
-            Diverted = scope?.ReadDiverted() ?? [],
-            Ledger = new PipelineLedger
-            {
-                Done = done,
-                Skipped = scope?.Stages.Sum(stage => stage.Skipped) ?? 0,
-                Diverted = scope?.Stages.Sum(stage => stage.Diverted) ?? 0,
-                Read = scope?.Stages[0].Read().Out ?? 0,
-            },
         };
+        return scope is null ? status : status.Counted(scope, done);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {Run} reads its input again: {Reason}")]

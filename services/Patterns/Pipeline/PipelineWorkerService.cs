@@ -27,7 +27,7 @@ internal sealed class PipelineWorkerService(PipelineCatalog catalog, IMembers me
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, sink.Left);
         using var toSink = new PipelineReducer.PipelineReducerClient(channels.To(sink)).Fold(cancellationToken: stop.Token);
         var tallies = new ConcurrentDictionary<long, ChunkAck>();
-        var acks = ForwardAcksAsync(toSink, tallies, replies, stop.Token);
+        var acks = ForwardAcksAsync(toSink, tallies, replies, stop);
         try
         {
             await toSink.RequestStream.WriteAsync(new WorkerMessage { Header = header }, stop.Token).ConfigureAwait(false);
@@ -87,14 +87,21 @@ internal sealed class PipelineWorkerService(PipelineCatalog catalog, IMembers me
 
     private static async Task ForwardAcksAsync(
         AsyncDuplexStreamingCall<WorkerMessage, ChunkAck> toSink, ConcurrentDictionary<long, ChunkAck> tallies,
-        IServerStreamWriter<ChunkAck> replies, CancellationToken stop)
+        IServerStreamWriter<ChunkAck> replies, CancellationTokenSource stop)
     {
-        while (await toSink.ResponseStream.MoveNext(stop).ConfigureAwait(false))
+        try
         {
-            var ofSink = toSink.ResponseStream.Current;
-            if (!tallies.TryRemove(ofSink.Number, out var ack)) continue;
-            ack.Stages.Add(ofSink.Stages);
-            await replies.WriteAsync(ack, stop).ConfigureAwait(false);
+            while (await toSink.ResponseStream.MoveNext(stop.Token).ConfigureAwait(false))
+            {
+                var ofSink = toSink.ResponseStream.Current;
+                if (!tallies.TryRemove(ofSink.Number, out var ack)) continue;
+                ack.Stages.Add(ofSink.Stages);
+                await replies.WriteAsync(ack, stop.Token).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false); // the other side may be waiting for a chunk that never comes
         }
     }
 

@@ -9,14 +9,11 @@ namespace DistributedPatterns.Pipeline;
 /// <summary>What all processes know of the runs: one record a run, driven by one producer at a time under an epoch (<c>runs.lua</c>).</summary>
 internal sealed class RedisRunStore
 {
-    /// <summary>Rung with <see cref="OpenBell"/> after a run was created, and with the run's id after it ended.</summary>
-    public static readonly RedisChannel BellChannel = RedisChannel.Literal("{pipeline}:bell");
-
     public const string OpenBell = "open";
 
     private static readonly RedisScript s_script = RedisScript.Load("Pipeline/runs.lua");
-    private static readonly RedisKey[] s_keys = ["{pipeline}:request", "{pipeline}:lease", "{pipeline}:state", "{pipeline}:status", "{pipeline}:ended"];
 
+    private readonly RedisKey[] _keys;
     private readonly IConnectionMultiplexer _redis;
     private readonly GrpcPipelineOptions _options;
 
@@ -24,7 +21,13 @@ internal sealed class RedisRunStore
     {
         _redis = redis;
         _options = options.Value;
+        var tag = _options.KeyTag;
+        _keys = [$"{{{tag}}}:request", $"{{{tag}}}:lease", $"{{{tag}}}:state", $"{{{tag}}}:status", $"{{{tag}}}:ended"];
+        BellChannel = RedisChannel.Literal($"{{{tag}}}:bell");
     }
+
+    /// <summary>Gets what is rung with <see cref="OpenBell"/> after a run was created, and with the run's id after it ended.</summary>
+    public RedisChannel BellChannel { get; }
 
     /// <summary>Records a run, unless its id exists already.</summary>
     /// <exception cref="PipelineFullException">No room.</exception>
@@ -94,12 +97,18 @@ internal sealed class RedisRunStore
             ? JsonSerializer.Deserialize(json, PipelineJson.Default.PipelineStatus)!
             : new PipelineStatus { Id = id, Pipeline = request.Pipeline, Input = request.Input, State = PipelineState.Waiting };
         var (isOpen, isDriven) = ((int)reply[2] == 1, (long)reply[5] > 0 && (long)reply[3] > 0);
-        return isOpen && !isDriven ? status with { State = PipelineState.Waiting } : status;
+        if (!isOpen) return status;
+        return status with
+        {
+            State = !isDriven ? PipelineState.Waiting
+                : Stop((int)reply[6]) is PipelineStop.Drain ? PipelineState.Draining
+                : PipelineState.Running,
+        };
     }
 
     private async Task<RedisResult[]> EvaluateAsync(string operation, string id, params RedisValue[] arguments)
     {
-        var reply = await s_script.EvaluateAsync(_redis.GetDatabase(), s_keys, [operation, id, .. arguments]).ConfigureAwait(false);
+        var reply = await s_script.EvaluateAsync(_redis.GetDatabase(), _keys, [operation, id, .. arguments]).ConfigureAwait(false);
         return (RedisResult[])reply!;
     }
 

@@ -1,6 +1,6 @@
 -- Runs of distributed pipelines: who drives which run, under which epoch, how far it is, how it ended.
 -- KEYS: 1 request(hash id->JSON) 2 lease(zset of open runs, id->expiryMs) 3 state(hash id->"epoch attempts stop")
---       4 status(hash id->JSON) 5 ended(zset id->endedMs)                                            {pipeline}
+--       4 status(hash id->JSON) 5 ended(zset id->endedMs)                                            {tag}
 -- ARGV: 1 op 2 id, then
 --   create request maxRuns keepMs -> {1} | {2} the id exists | {0,open} full
 --   claim  leaseMs keepMs         -> {id,epoch,attempts,stop,request} the oldest run that nobody drives | {} none       (id is not used)
@@ -9,7 +9,7 @@
 --   finish epoch status           -> {1}, also on a retry | {0} fenced
 --   release epoch                 -> {1} open to others at once, the attempt not counted | {0}
 --   stop   how(1 drain, 2 abort) status -> {1} the driver will see it | {2} nobody drives it: ended with status | {3} has ended | {0} unknown
---   get                           -> {request,status or '',open 0|1,epoch,attempts,msLeft of the lease} | {} unknown
+--   get                           -> {request,status or '',open 0|1,epoch,attempts,msLeft of the lease,stop} | {} unknown
 -- Guarantee: epochs rise for ever; renew, replay, finish and release act for the newest epoch only.
 local call = redis.call
 local t = call('TIME')
@@ -61,9 +61,9 @@ end
 if op == 'get' then
   local request = call('HGET', KEYS[1], id)
   if not request then return {} end
-  local epoch, attempts = read(id)
+  local epoch, attempts, stop = read(id)
   local lease = call('ZSCORE', KEYS[2], id)
-  return {request, call('HGET', KEYS[4], id) or '', lease and 1 or 0, fmt(epoch), attempts, lease and math.floor(tonumber(lease) - now) or 0}
+  return {request, call('HGET', KEYS[4], id) or '', lease and 1 or 0, fmt(epoch), attempts, lease and math.floor(tonumber(lease) - now) or 0, stop}
 end
 
 local lease = call('ZSCORE', KEYS[2], id)

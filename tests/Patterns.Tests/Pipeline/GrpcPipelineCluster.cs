@@ -1,6 +1,7 @@
 using System.Net;
 using DistributedPatterns.Members;
 using DistributedPatterns.Pipeline;
+using DistributedPatterns.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -23,19 +24,25 @@ internal sealed class GrpcPipelineCluster : IAsyncDisposable
 
     private GrpcPipelineCluster(ConnectionMultiplexer redis, PipelineDefinition[] definitions, Action<GrpcPipelineOptions> configure)
     {
-        (_redis, _definitions, _configure) = (redis, definitions, configure);
+        var tag = SharedRedis.NewTag();
+        (_redis, _definitions) = (redis, definitions);
+        _configure = options =>
+        {
+            options.KeyTag = tag;
+            configure(options);
+        };
         var options = new GrpcPipelineOptions();
-        configure(options);
+        _configure(options);
         Pipeline = new GrpcPipeline(redis, new PipelineCatalog(definitions), Options.Create(options), TimeProvider.System);
     }
 
     public GrpcPipeline Pipeline { get; }
 
     public static async Task<GrpcPipelineCluster> StartAsync(
-        string connectionString, PipelineDefinition[] definitions, Action<GrpcPipelineOptions>? configure = null,
+        RedisBackend backend, PipelineDefinition[] definitions, Action<GrpcPipelineOptions>? configure = null,
         int producers = 1, int workers = 3, int reducers = 2)
     {
-        var redis = await ConnectionMultiplexer.ConnectAsync(connectionString);
+        var redis = await backend.ConnectAsync();
         var cluster = new GrpcPipelineCluster(redis, definitions, configure ?? (_ => { }));
         for (var i = 0; i < reducers; i++) await cluster.AddAsync("reducer");
         for (var i = 0; i < workers; i++) await cluster.AddAsync("worker");
