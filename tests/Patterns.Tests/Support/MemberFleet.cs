@@ -1,5 +1,6 @@
 using System.Globalization;
 using DistributedPatterns.Members;
+using DistributedPatterns.Redis;
 using DistributedPatterns.Tests.Members;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -75,6 +76,14 @@ internal sealed class MemberFleet : IAsyncDisposable
         () => Live.Select(member => member.Id).SequenceEqual(instances.Select(instance => $"{Role}-{instance}").Order(StringComparer.Ordinal)),
         limit,
         () => $"alive are [{string.Join(", ", Live.Select(member => member.Id))}], wanted [{string.Join(", ", instances)}]. They said:\n{Output}");
+
+    /// <summary>Asks Redis, not the onlooker, which starts it counts as alive.</summary>
+    public async Task<IReadOnlyList<string>> ListAsync()
+    {
+        var list = (RedisResult[])(await RedisScript.Load("Members/members.lua")
+            .EvaluateAsync(_redis.GetDatabase(), [$"{{{_group}}}:beats", $"{{{_group}}}:info"], "list"))!;
+        return [.. list.Select(entry => $"{entry[0]} {entry[1]}").Order(StringComparer.Ordinal)];
+    }
 
     public Member Get(string instance) => Live.Single(member => member.Id == $"{Role}-{instance}");
 
