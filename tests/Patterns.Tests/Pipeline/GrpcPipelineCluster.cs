@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 
@@ -16,6 +17,7 @@ namespace DistributedPatterns.Tests.Pipeline;
 internal sealed class GrpcPipelineCluster : IAsyncDisposable
 {
     private readonly FixedMembers _members = new();
+    private readonly MemberChannels _channels;
     private readonly List<Node> _nodes = [];
     private readonly ConnectionMultiplexer _redis;
     private readonly PipelineDefinition[] _definitions;
@@ -31,6 +33,7 @@ internal sealed class GrpcPipelineCluster : IAsyncDisposable
             options.KeyTag = tag;
             configure(options);
         };
+        _channels = new MemberChannels(_members, Options.Create(new MembersOptions()), TimeProvider.System, NullLoggerFactory.Instance);
         var options = new GrpcPipelineOptions();
         _configure(options);
         Pipeline = new GrpcPipeline(redis, new PipelineCatalog(definitions), Options.Create(options), TimeProvider.System);
@@ -58,7 +61,7 @@ internal sealed class GrpcPipelineCluster : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
         var view = new FixedMembers.View(_members);
-        builder.Services.AddSingleton<IMembers>(view).AddSingleton<IMemberChannels>(_members).AddSingleton<IConnectionMultiplexer>(_redis);
+        builder.Services.AddSingleton<IMembers>(view).AddSingleton<IMemberChannels>(_channels).AddSingleton<IConnectionMultiplexer>(_redis);
         foreach (var definition in _definitions) builder.Services.AddSingleton(definition);
         switch (role)
         {
@@ -98,7 +101,7 @@ internal sealed class GrpcPipelineCluster : IAsyncDisposable
             await node.App.StopAsync();
             await node.App.DisposeAsync();
         }
-        _members.Dispose();
+        _channels.Dispose();
         await _redis.DisposeAsync();
     }
 
