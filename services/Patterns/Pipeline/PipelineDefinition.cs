@@ -104,11 +104,18 @@ internal sealed class PipelineDefinition<TIn, TOut, TState, TResult>(
     }
 
     internal override Task ReadEncodedAsync(string input, RunScope scope, Func<EncodedChunk, ValueTask> emit) =>
-        source.Pump.RunAsync(input, scope, ChunkSize, chunk =>
+        source.Pump.RunAsync(input, scope, ChunkSize, async chunk =>
         {
-            var encoded = EncodedChunk.Encode(chunk, source.Codec);
+            foreach (var part in EncodedChunk.EncodeInParts(chunk, source.Codec, PipelineMessages.SplitAboveBytes))
+            {
+                if (part.Payload.Length > PipelineMessages.MaxPayloadBytes)
+                {
+                    throw new PipelineStageException(StageNames[0], part.First + 1,
+                        $"The item takes {part.Payload.Length:N0} bytes; a message holds {PipelineMessages.MaxPayloadBytes:N0}.");
+                }
+                await emit(part).ConfigureAwait(false);
+            }
             chunk.Return();
-            return emit(encoded);
         });
 
     internal override Func<EncodedChunk, ValueTask<EncodedChunk>> OpenTransform(RunScope scope) => async encoded =>

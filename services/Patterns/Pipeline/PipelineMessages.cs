@@ -7,8 +7,14 @@ namespace DistributedPatterns.Pipeline;
 /// <summary>Between the engine's types and the wire's.</summary>
 internal static class PipelineMessages
 {
-    /// <summary>The largest message that is accepted. A chunk is split long before, so only a single huge item or a stage that blows items up gets here.</summary>
-    public const int MaxMessageBytes = 16 * 1024 * 1024;
+    /// <summary>A source's chunk with more payload than this travels in several messages.</summary>
+    public const int SplitAboveBytes = 1024 * 1024;
+
+    /// <summary>The largest payload of a message. Only a single huge item, or a stage that blows items up, gets here.</summary>
+    public const int MaxPayloadBytes = 16 * 1024 * 1024;
+
+    /// <summary>The largest message that is accepted: a payload and its envelope.</summary>
+    public const int MaxMessageBytes = MaxPayloadBytes + 1024;
 
     public static WorkerMessage ToMessage(this EncodedChunk chunk, long number) => new()
     {

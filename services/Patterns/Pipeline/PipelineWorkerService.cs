@@ -70,10 +70,10 @@ internal sealed class PipelineWorkerService(PipelineCatalog catalog, IMembers me
             scope.Stages[1].Starved(time.GetElapsedTime(since));
             scope.Stages[^2].Blocked(blocked);
             var output = await definition.OpenTransform(scope)(chunk.ToEncoded()).ConfigureAwait(false);
-            if (output.Payload.Length > PipelineMessages.MaxMessageBytes)
+            if (output.Payload.Length > PipelineMessages.MaxPayloadBytes)
             {
                 throw new PipelineStageException(definition.StageNames[^2], chunk.First + 1,
-                    $"{output.Count:N0} results take {output.Payload.Length:N0} bytes; a message holds {PipelineMessages.MaxMessageBytes:N0}.");
+                    $"{output.Count:N0} results take {output.Payload.Length:N0} bytes; a message holds {PipelineMessages.MaxPayloadBytes:N0}.");
             }
             var tally = new ChunkAck { Number = chunk.Number, Removed = output.Removed };
             tally.AddTallies(scope);

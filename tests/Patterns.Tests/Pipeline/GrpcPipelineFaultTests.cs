@@ -1,3 +1,4 @@
+using DistributedPatterns.Payloads;
 using DistributedPatterns.Pipeline;
 using DistributedPatterns.Tests.Support;
 
@@ -124,6 +125,24 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
         await run.StopAsync(PipelineStop.Abort, TestStop);
 
         Assert.Equal(PipelineState.Aborted, (await run.WaitAsync(TestStop)).State);
+    }
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData(60_000, 600, null)] // 256 of them would be 15 MB in one message
+    [InlineData(3_000_000, 5, null)]
+    [InlineData(17_000_000, 3, "blob 1: The item takes")]
+    public async Task Run_OfLargeItems_SplitsMessagesAndNamesTheItemThatIsTooLarge(int bytes, int count, string? error)
+    {
+        var blobs = PipelineDefinition.Named("blobs")
+            .From("blob", PayloadCodec.Bytes, _ => Enumerable.Range(0, count).Select(i => new byte[i == 0 ? bytes : bytes / 2]))
+            .Then("measure", blob => blob.Length)
+            .Into("sum", PayloadCodec.Packed<int>(), () => new long[1], (sum, length) => sum[0] += length, sum => (double)sum[0], TestJson.Default.Double);
+        await using var cluster = await GrpcPipelineCluster.StartAsync(await shared.OfAsync(RedisKind.Garnet), [blobs]);
+
+        var status = await (await cluster.Pipeline.StartAsync(new PipelineRequest("blobs", ""), TestStop)).WaitAsync(TestStop);
+
+        if (error is null) Assert.Equal(bytes + ((count - 1L) * (bytes / 2)), status.Result!.Value.GetDouble());
+        else Assert.StartsWith(error, $"{status.Error!.Stage} {status.Error.Number}: {status.Error.Message}", StringComparison.Ordinal);
     }
 
     /// <summary>Numbers whose last stage halts once, in one worker, until the test has done its worst.</summary>

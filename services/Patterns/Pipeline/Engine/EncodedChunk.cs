@@ -18,6 +18,10 @@ internal readonly record struct EncodedChunk(long First, int Span, int Removed, 
         return new EncodedChunk(chunk.First, chunk.Span, chunk.Removed, chunk.Count, output.WrittenMemory);
     }
 
+    /// <summary>Encodes a source's chunk, in several parts where one would be too large for a message.</summary>
+    public static IEnumerable<EncodedChunk> EncodeInParts<T>(Chunk<T> chunk, IPayloadCodec<T> codec, int mostBytes) =>
+        EncodeInParts(chunk, codec, mostBytes, 0, chunk.Count);
+
     public Chunk<T> Decode<T>(IPayloadCodec<T> codec)
     {
         var chunk = Chunk<T>.Rent(First, Span, Count);
@@ -25,6 +29,15 @@ internal readonly record struct EncodedChunk(long First, int Span, int Removed, 
         chunk.Count = Count;
         chunk.Removed = Removed;
         return chunk;
+    }
+
+    private static IEnumerable<EncodedChunk> EncodeInParts<T>(Chunk<T> chunk, IPayloadCodec<T> codec, int mostBytes, int start, int count)
+    {
+        var output = new ArrayBufferWriter<byte>(Math.Max(16, count * 8));
+        codec.Encode(chunk.Items.AsSpan(start, count), output);
+        return output.WrittenCount <= mostBytes || count == 1
+            ? [new EncodedChunk(chunk.First + start, count, 0, count, output.WrittenMemory)]
+            : EncodeInParts(chunk, codec, mostBytes, start, count / 2).Concat(EncodeInParts(chunk, codec, mostBytes, start + (count / 2), count - (count / 2)));
     }
 }
 
