@@ -9,7 +9,6 @@ using DistributedPatterns.Payloads;
 using DistributedPatterns.Pipeline;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
@@ -29,8 +28,8 @@ internal sealed class GatewayHost : IAsyncDisposable
         Id = id;
         var builder = WebApplication.CreateEmptyBuilder(new());
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
-        builder.Configuration.AddInMemoryCollection(
-            [new("Data:Path", _folder.FullName), .. settings.Select(setting => KeyValuePair.Create(setting.Name, (string?)setting.Value))]);
+        builder.Configuration["Data:Path"] = _folder.FullName;
+        foreach (var (name, value) in settings) builder.Configuration[name] = value;
         builder.Services.AddRouting().AddSingleton<ILoggerProvider>(Log);
         builder.Services.Configure<MembersOptions>(options => (options.Id, options.Role) = (id, "gateway"));
         builder.Services.AddGateway().AddPipeline(_ => Gated());
