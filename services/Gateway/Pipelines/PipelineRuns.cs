@@ -35,10 +35,11 @@ internal sealed partial class PipelineRuns(
             var run = await pipeline.StartAsync(request with { Id = id }, token);
             // Two requests with the same key can pass the look above together; one of them then got the other's run.
             var input = id is null ? request.Input : await CheckSameAsync(run, request, token);
-            var isOurs = _followed.TryAdd(run.Id, Task.CompletedTask) && input == request.Input;
-            if (!isOurs) return (run, input, true);
+            // The one whose file the run reads follows it: the others' files go at once.
+            var followed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (input != request.Input || !_followed.TryAdd(run.Id, followed.Task)) return (run, input, true);
             Tally.Start();
-            _followed[run.Id] = FollowAsync(run, upload);
+            _ = FollowAsync(run, upload, followed);
             return (run, input, false);
         }, cancellationToken);
 
@@ -63,14 +64,14 @@ internal sealed partial class PipelineRuns(
         await Task.WhenAll(_followed.Values);
     }
 
-    private async Task FollowAsync(IPipelineRun run, Upload? upload)
+    private async Task FollowAsync(IPipelineRun run, Upload? upload, TaskCompletionSource followed)
     {
-        await Task.Yield(); // so that the entry is there before it is removed
         var status = await EndOfAsync(run);
         Tally.End(status);
-        // Without an end the run may go on elsewhere and read its input again; the file then goes by its age.
-        if (status is not null && upload is not null) uploads.Delete(upload);
+        // Across processes a run without an end may go on elsewhere and read its input again; the file then goes by its age.
+        if (upload is not null && (status is not null || variant == Variants.Channel)) uploads.Delete(upload);
         _followed.TryRemove(run.Id, out _);
+        followed.SetResult();
     }
 
     private async Task<PipelineStatus?> EndOfAsync(IPipelineRun run)

@@ -1,5 +1,6 @@
 using DistributedPatterns.Pipeline;
 using Grpc.Core;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Diagnostics;
 using StackExchange.Redis;
 
@@ -10,7 +11,8 @@ internal sealed partial class GatewayExceptionHandler(ILogger<GatewayExceptionHa
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
-        if (httpContext.RequestAborted.IsCancellationRequested)
+        // A cut connection may fail the read of a body before it is known as an abort.
+        if (httpContext.RequestAborted.IsCancellationRequested || exception is ConnectionResetException)
         {
             httpContext.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
             return true;

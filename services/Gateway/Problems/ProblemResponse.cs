@@ -34,7 +34,8 @@ internal static class ProblemResponse
         }
         http.Response.StatusCode = kind.Status;
         // Not through the problem details service: it writes nothing for a client that accepts text/html only, and another traceId.
-        return http.Response.WriteAsJsonAsync(problem, options: null, "application/problem+json", http.RequestAborted);
+        // Without a token: given one, the writer throws when the client leaves meanwhile, and the log has an error that is none.
+        return http.Response.WriteAsJsonAsync(problem, options: null, "application/problem+json", CancellationToken.None);
     }
 
     /// <summary>Gives a body to an answer that has only a status, as routing and the proxy make them.</summary>

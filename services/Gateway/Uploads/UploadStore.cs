@@ -31,10 +31,10 @@ internal sealed partial class UploadStore(
                 $"{options.Value.MaxUploads} of {options.Value.MaxUploads} uploads are under way. Try again later, or raise Gateway:MaxUploads.");
         }
 
-        Directory.CreateDirectory(inputs.Uploads);
         var part = Path.Combine(inputs.Uploads, $"{Guid.NewGuid():N}.part");
         try
         {
+            Directory.CreateDirectory(inputs.Uploads);
             var name = await CopyAsync(http.Request.Body, part, limit, http.RequestAborted);
             var upload = new Upload(name, Path.Combine(inputs.Uploads, name));
             _kept[upload.Path] = upload;

@@ -5,7 +5,7 @@ public abstract class PipelineException(string message, Exception? inner = null)
 
 /// <summary>No pipeline of that name is registered.</summary>
 public sealed class UnknownPipelineException(string name, IReadOnlyCollection<string> known)
-    : PipelineException($"There is no pipeline '{name}'. Registered are: {string.Join(", ", known)}.")
+    : PipelineException($"There is no pipeline '{PipelineInputs.Shorten(name)}'. Registered are: {string.Join(", ", known)}.")
 {
     public IReadOnlyCollection<string> Known { get; } = known;
 }

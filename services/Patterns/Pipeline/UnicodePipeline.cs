@@ -38,7 +38,7 @@ public static class UnicodePipeline
         Span<Range> fields = stackalloc Range[FieldCount + 1];
         var count = text.Split(fields, ';');
         if (count != FieldCount)
-            throw new FormatException($"The line has {(count > FieldCount ? $"more than {FieldCount}" : count)} fields separated by ';' instead of {FieldCount}.");
+            throw new FormatException($"The line has {(count == 1 ? "1 field" : $"{(count > FieldCount ? $"more than {FieldCount}" : count)} fields separated by ';'")} instead of {FieldCount}.");
         // There are 30 categories: take the one string of each instead of a copy a line.
         var category = text[fields[2]];
         return new(line[fields[0]], line[fields[1]], s_categoryOf.TryGetValue(category, out var known) ? known : category.ToString());
