@@ -5,7 +5,7 @@ internal sealed class RunScope : IDisposable
 {
     private readonly CancellationTokenSource _cancel;
     private readonly CancellationTokenSource _stopReading;
-    private readonly List<DivertedItem> _diverted = [];
+    private readonly SortedList<long, DivertedItem> _diverted = [];
     private Exception? _error;
 
     public RunScope(PipelineDefinition definition, TimeProvider time, CancellationToken cancellationToken = default)
@@ -46,16 +46,18 @@ internal sealed class RunScope : IDisposable
 
     public void Divert(DivertedItem item)
     {
+        // The first of the source, not the first to arrive: chunks come back from several workers in any order.
         lock (_diverted)
         {
-            if (_diverted.Count < PipelineStatus.MaxDivertedShown) _diverted.Add(item);
+            _diverted[item.Number] = item;
+            if (_diverted.Count > PipelineStatus.MaxDivertedShown) _diverted.RemoveAt(_diverted.Count - 1);
         }
     }
 
     /// <summary>Reads the diverted items kept so far, in the source's order.</summary>
     public IReadOnlyList<DivertedItem> ReadDiverted()
     {
-        lock (_diverted) return [.. _diverted.OrderBy(item => item.Number)];
+        lock (_diverted) return [.. _diverted.Values];
     }
 
     private static void Cancel(CancellationTokenSource source)
