@@ -15,6 +15,9 @@ internal sealed partial class GatewayExceptionHandler(ILogger<GatewayExceptionHa
         if (httpContext.RequestAborted.IsCancellationRequested || exception is ConnectionResetException)
         {
             httpContext.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            // The read may know of the reset before Kestrel does. Told so, it does not try to read the rest of the body, which it
+            // cannot after a read that threw, and which it logs as an error (https://github.com/dotnet/aspnetcore/issues/17840).
+            httpContext.Abort();
             return true;
         }
 
