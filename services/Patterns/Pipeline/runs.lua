@@ -102,8 +102,10 @@ elseif op == 'finish' then
   finish(ARGV[4])
   return {1}
 elseif op == 'release' then
-  call('ZADD', KEYS[2], fmt(now), id)
-  write(id, epoch, attempts - 1, stop)
+  if tonumber(lease) > now then -- else it is open already: a retry must not count twice
+    call('ZADD', KEYS[2], fmt(now), id)
+    write(id, epoch, attempts - 1, stop)
+  end
   return {1}
 end
 return redis.error_reply('unknown operation ' .. op)
