@@ -6,7 +6,7 @@ using StackExchange.Redis;
 namespace DistributedPatterns.Tests.Support;
 
 /// <summary>A real Redis in a process of its own, on a free port of 127.0.0.1, that tests may freeze, kill and start again.</summary>
-public sealed class RedisBackend : IAsyncDisposable
+public sealed class RedisBackend : IRedisServer, IAsyncDisposable
 {
     private const string Password = "test";
     private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(30);
@@ -25,13 +25,8 @@ public sealed class RedisBackend : IAsyncDisposable
     /// <summary>Starts a server and waits until it answers. Without <c>redis-server</c> the test is skipped, in CI it fails.</summary>
     public static async Task<RedisBackend> StartAsync(RedisKind kind)
     {
-        if (kind == RedisKind.Redis && FindRedisServer() is null)
-        {
-            const string Reason = "No redis-server on the PATH: install it (apt install redis-server, brew install redis) to run this on Redis.";
-            if (Environment.GetEnvironmentVariable("CI") is "true")
-                Assert.Fail(Reason);
-            Assert.Skip(Reason);
-        }
+        if (kind == RedisKind.Redis)
+            RequireRedisServer();
         var backend = new RedisBackend(kind);
         try
         {
@@ -45,7 +40,25 @@ public sealed class RedisBackend : IAsyncDisposable
         return backend;
     }
 
-    /// <summary>Opens a connection of the caller's own; dispose it.</summary>
+    /// <summary>Returns where <c>redis-server</c> is. Without it the test is skipped, in CI it fails.</summary>
+    public static string RequireRedisServer()
+    {
+        const string Reason = "No redis-server on the PATH: install it (apt install redis-server, brew install redis) to run this on Redis.";
+        if (FindRedisServer() is { } path)
+            return path;
+        if (Environment.GetEnvironmentVariable("CI") is "true")
+            Assert.Fail(Reason);
+        Assert.Skip(Reason);
+        return "";
+    }
+
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
     public async Task<ConnectionMultiplexer> ConnectAsync()
     {
         var options = ConfigurationOptions.Parse(ConnectionString);
@@ -80,7 +93,7 @@ public sealed class RedisBackend : IAsyncDisposable
         var port = _port.ToString(CultureInfo.InvariantCulture);
         _process = Kind == RedisKind.Redis
             ? await WatchedProcess.StartAsync(
-                [FindRedisServer()!, "--bind", "127.0.0.1", "--port", port, "--requirepass", Password, "--dir", _data, "--appendonly", "yes", "--maxmemory-policy", "noeviction"])
+                [RequireRedisServer(), "--bind", "127.0.0.1", "--port", port, "--requirepass", Password, "--dir", _data, "--appendonly", "yes", "--maxmemory-policy", "noeviction"])
             : await WatchedProcess.StartBuiltAsync("RedisServer", new Dictionary<string, string>
             {
                 ["REDIS_PORT"] = port,
@@ -112,11 +125,4 @@ public sealed class RedisBackend : IAsyncDisposable
         .Split(Path.PathSeparator)
         .Select(folder => Path.Combine(folder, "redis-server"))
         .FirstOrDefault(File.Exists);
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }
