@@ -1,3 +1,4 @@
+using DistributedPatterns.FanOutFanIn.Engine;
 using DistributedPatterns.Payloads;
 
 namespace DistributedPatterns.FanOutFanIn;
@@ -17,6 +18,9 @@ public abstract class BranchDefinition
     public string Name { get; }
 
     internal abstract string Types { get; }
+
+    /// <summary>Opens the branch for inputs that come encoded from another process.</summary>
+    internal abstract IEncodedRun Open(IAsyncEnumerable<EncodedItems> inputs, EncodedRunSettings settings);
 }
 
 /// <param name="name">1 to 64 characters.</param>
@@ -34,6 +38,9 @@ public sealed class BranchDefinition<TIn, TOut>(
     internal Func<TIn, CancellationToken, ValueTask<TOut>> Run => run;
 
     internal override string Types => $"{typeof(TIn).Name} → {typeof(TOut).Name}";
+
+    internal override IEncodedRun Open(IAsyncEnumerable<EncodedItems> inputs, EncodedRunSettings settings) =>
+        new EncodedRun<TIn, TOut>(this, inputs, settings);
 }
 
 /// <summary>The branches that this process knows.</summary>

@@ -43,7 +43,7 @@ public sealed class ChannelScatterGather : IScatterGather, IAsyncDisposable
             .RunAsync(cancellationToken);
     }
 
-    /// <summary>Waits for branches that were left behind.</summary>
+    /// <summary>Gives branches that were left behind a last grace.</summary>
     public async ValueTask DisposeAsync() => await _host.WhenAllEndedAsync().ConfigureAwait(false);
 
     private Gather<TIn, TOut> Prepare<TIn, TOut>(BranchDefinition<TIn, TOut> branch, Intake<TIn> intake, ScatterOptions<TIn>? options) => new(

@@ -1,6 +1,8 @@
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.FanOutFanIn;
 using DistributedPatterns.Payloads;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -36,5 +38,38 @@ public static class FanOutFanInServiceCollectionExtensions
         services.TryAddSingleton<BranchCatalog>();
         services.TryAddSingleton<ChannelScatterGather>();
         return services.AddKeyedSingleton<IScatterGather>(Variants.Channel, (provider, _) => provider.GetRequiredService<ChannelScatterGather>());
+    }
+
+    /// <summary>Registers <see cref="IScatterGather"/> across processes, under <see cref="Variants.Distributed"/>; needs members. Settings: <c>Patterns:FanOutFanIn:Grpc</c>.</summary>
+    public static IServiceCollection AddGrpcScatterGather(this IServiceCollection services, Action<GrpcScatterGatherOptions>? configure = null)
+    {
+        AddGrpcOptions(services, configure);
+        services.TryAddSingleton<GrpcScatterGather>();
+        return services.AddKeyedSingleton<IScatterGather>(Variants.Distributed, (provider, _) => provider.GetRequiredService<GrpcScatterGather>());
+    }
+
+    /// <summary>Makes this process a worker that runs branches for others, once <see cref="MapFanOutWorker"/> has mapped its service.</summary>
+    public static IServiceCollection AddFanOutWorker(this IServiceCollection services, Action<GrpcScatterGatherOptions>? configure = null)
+    {
+        AddGrpcOptions(services, configure);
+        services.AddGrpc();
+        services.TryAddSingleton<FanOutWorkerHost>();
+        return services;
+    }
+
+    /// <summary>Maps the gRPC service that runs branches.</summary>
+    public static IEndpointRouteBuilder MapFanOutWorker(this IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapGrpcService<FanOutWorkerService>();
+        return endpoints;
+    }
+
+    private static void AddGrpcOptions(IServiceCollection services, Action<GrpcScatterGatherOptions>? configure)
+    {
+        var options = services.AddOptions<GrpcScatterGatherOptions>()
+            .BindConfiguration("Patterns:FanOutFanIn:Grpc").ValidateDataAnnotations().ValidateOnStart();
+        if (configure is not null) options.Configure(configure);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<BranchCatalog>();
     }
 }

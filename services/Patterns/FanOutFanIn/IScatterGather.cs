@@ -12,10 +12,10 @@ namespace DistributedPatterns.FanOutFanIn;
 /// asks for the order of the inputs.</item>
 /// <item>Nothing runs on: when the gathering ends, however it ends, the branches that still run are cancelled and waited for.
 /// One that ignores its token for longer than the variant's <c>Grace</c> is abandoned: its result is dropped, it is counted,
-/// and disposing of the variant waits for it.</item>
+/// and disposing of the variant gives it as long once more.</item>
 /// <item>The error that surfaces is the first real one. Cancellations that follow from it are not errors.</item>
 /// </list>
-/// <para><see cref="ChannelScatterGather"/> runs each item once. <c>GrpcScatterGather</c> survives the death of a
+/// <para><see cref="ChannelScatterGather"/> runs each item once. <see cref="GrpcScatterGather"/> survives the death of a
 /// worker by sending what it had not answered to another one: a branch may see an item more than once, also twice at a time,
 /// and should give the same answer each time.</para>
 /// <para>All members are safe for concurrent use.</para>

@@ -41,6 +41,9 @@ internal interface ILineGate
     /// <summary>Gets what wakes those who wait for work; under <see cref="Sync"/>.</summary>
     Pulse Work { get; }
 
+    /// <summary>Tells that nothing more comes; under <see cref="Sync"/>.</summary>
+    void EndOfInputs();
+
     /// <summary>Waits until something may be read.</summary>
     /// <returns>How much.</returns>
     ValueTask<long> WaitForRoomAsync(CancellationToken cancellationToken);
@@ -154,7 +157,7 @@ internal sealed class SequenceIntake<TIn>(IAsyncEnumerable<TIn> inputs, TimeProv
             lock (gate.Sync)
             {
                 _hasEnded = true;
-                gate.Work.Set();
+                gate.EndOfInputs();
             }
         }
     }

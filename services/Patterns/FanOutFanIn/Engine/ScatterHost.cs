@@ -5,7 +5,8 @@ using DistributedPatterns.Diagnostics;
 namespace DistributedPatterns.FanOutFanIn.Engine;
 
 /// <summary>What all gatherings of one variant share: clock, grace, what is known of the branches, and who was left behind.</summary>
-internal sealed class ScatterHost(string variant, TimeProvider time, TimeSpan grace)
+/// <param name="variant">Under which name it counts; <see langword="null"/> where somebody else does.</param>
+internal sealed class ScatterHost(string? variant, TimeProvider time, TimeSpan grace)
 {
     private readonly ConcurrentDictionary<Task, byte> _abandoned = [];
     private readonly ConcurrentDictionary<string, BranchLatency> _latencies = new(StringComparer.Ordinal);
@@ -26,6 +27,7 @@ internal sealed class ScatterHost(string variant, TimeProvider time, TimeSpan gr
     public Activity? Begin(string branch)
     {
         Interlocked.Increment(ref _open);
+        if (variant is null) return null;
         var activity = PatternsTelemetry.Source.StartActivity("fan out");
         activity?.SetTag(PatternsTelemetry.PatternTag, ScatterTelemetry.Pattern);
         activity?.SetTag(PatternsTelemetry.VariantTag, variant);
@@ -36,7 +38,7 @@ internal sealed class ScatterHost(string variant, TimeProvider time, TimeSpan gr
     public void End(Activity? activity, GatherReport report, Exception? error)
     {
         Interlocked.Decrement(ref _open);
-        ScatterTelemetry.Count(variant, report);
+        if (variant is not null) ScatterTelemetry.Count(variant, report);
         if (activity is null) return;
         activity.SetTag("patterns.fan_out.asked", report.Asked);
         activity.SetTag("patterns.fan_out.missing", report.Missing);
@@ -44,7 +46,7 @@ internal sealed class ScatterHost(string variant, TimeProvider time, TimeSpan gr
         activity.Dispose();
     }
 
-    public void CountHedged(string branch, int count) => ScatterTelemetry.CountHedged(variant, branch, count);
+    public void CountHedged(string branch, int count) => ScatterTelemetry.CountHedged(variant!, branch, count);
 
     /// <summary>Keeps in sight what did not end within the grace.</summary>
     public void Abandon(Task work)
@@ -53,8 +55,18 @@ internal sealed class ScatterHost(string variant, TimeProvider time, TimeSpan gr
         _ = ForgetAsync(work); // never fails, and is waited for through its work
     }
 
-    /// <summary>Waits for everything that was left behind.</summary>
-    public Task WhenAllEndedAsync() => Task.WhenAll(_abandoned.Keys);
+    /// <summary>Gives everything that was left behind as long once more.</summary>
+    public async Task WhenAllEndedAsync()
+    {
+        try
+        {
+            await Task.WhenAll(_abandoned.Keys).WaitAsync(grace, time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // Only the end of the process stops it now, and must not wait for it.
+        }
+    }
 
     private async Task ForgetAsync(Task work)
     {

@@ -34,6 +34,9 @@ internal sealed class Slice<TIn, TOut>
     /// <summary>Gets or sets how many answers the caller has had.</summary>
     public int Gathered { get; set; }
 
+    /// <summary>Gets how many of its items were answered from elsewhere (<see cref="Answer"/>).</summary>
+    public int Answered { get; private set; }
+
     /// <summary>Gets how many answers can be read.</summary>
     public int Published => Volatile.Read(ref _published);
 
@@ -43,7 +46,7 @@ internal sealed class Slice<TIn, TOut>
     /// <summary>Gets or sets its place in the line.</summary>
     public LinkedListNode<Slice<TIn, TOut>>? Place { get; set; }
 
-    public ReadOnlySpan<TIn> Inputs => _inputs.Items.AsSpan(_inputs.Offset, Count);
+    public ReadOnlyMemory<TIn> Inputs(int offset, int count) => _inputs.Items.AsMemory(_inputs.Offset + offset, count);
 
     public TIn Input(int offset) => _inputs.Items[_inputs.Offset + offset];
 
@@ -62,9 +65,9 @@ internal sealed class Slice<TIn, TOut>
     /// <summary>Claims all of it, for a worker to which it is sent as a whole.</summary>
     public void ClaimAll()
     {
-        while (TryClaim(out _))
-        {
-        }
+        long claims;
+        do claims = Volatile.Read(ref _claims);
+        while (Interlocked.CompareExchange(ref _claims, Pack((int)(claims >> 32), (int)(claims >> 32)), claims) != claims);
     }
 
     /// <summary>Cuts off the end of what is not begun; <see langword="null"/> when everything is.</summary>
@@ -96,6 +99,7 @@ internal sealed class Slice<TIn, TOut>
         _answered ??= new bool[Count];
         if (_answered[offset]) return false;
         _answered[offset] = true;
+        Answered++;
         if (order == GatherOrder.AsCompleted)
         {
             Publish(result);

@@ -58,6 +58,21 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
         }
     }
 
+    /// <summary>Waits until everything is answered, or nobody may begin anything any more.</summary>
+    public async Task WhenDoneAsync()
+    {
+        while (true)
+        {
+            Task more;
+            lock (Sync)
+            {
+                if (_hasStopped || (intake.HasEnded && _unfinished == 0)) return;
+                more = Work.NextAsync();
+            }
+            await more.ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Tells that every item of a slice is answered, or will not be.</summary>
     public void Finish(Slice<TIn, TOut> slice)
     {
@@ -110,9 +125,15 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
             GiveBack();
             news = null;
             count = 0;
-            for (var node = _open.First; node is not null; node = node.Next)
+            for (LinkedListNode<Slice<TIn, TOut>>? node = _open.First, after; node is not null; node = after)
             {
                 var slice = node.Value;
+                after = node.Next;
+                if (slice.Gathered == slice.Count)
+                {
+                    Remove(slice);
+                    continue;
+                }
                 var isNext = _hasSettled || order == GatherOrder.AsCompleted || slice.First + slice.Gathered == _gathered;
                 if (!isNext) break;
                 count = slice.Published - slice.Gathered;
@@ -125,6 +146,12 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
             news = _hasStopped ? Task.CompletedTask : _news.NextAsync(); // who is stopped has to look why
             return null;
         }
+    }
+
+    public void EndOfInputs()
+    {
+        Work.Set();
+        _news.Set();
     }
 
     public async ValueTask<long> WaitForRoomAsync(CancellationToken cancellationToken)
@@ -200,7 +227,10 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
         _gathered += _readCount;
         _read = null;
         if (wasFull) Work.Set();
-        if (slice.Gathered < slice.Count) return;
+    }
+
+    private void Remove(Slice<TIn, TOut> slice)
+    {
         _open.Remove(slice.Place!);
         slice.Recycle();
     }
