@@ -51,6 +51,7 @@ internal sealed class FanOutWorkerService(BranchCatalog catalog, FanOutWorkerHos
         };
         foreach (var failure in answers.Failures)
             message.Failures.Add(new Failure { Number = failure.Number, RunTicks = failure.Run.Ticks, Reason = failure.Reason, TimedOut = failure.TimedOut });
+        foreach (var stretch in answers.PassedOn) message.PassedOn.Add(new Passed { First = stretch.First, Count = stretch.Count });
         return message;
     }
 

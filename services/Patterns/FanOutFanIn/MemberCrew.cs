@@ -72,9 +72,14 @@ internal sealed partial class MemberCrew<TIn, TOut>(
         await watching.ConfigureAwait(false);
     }
 
-    public Exception? WhyIdle(GatherReport report)
+    public Func<GatherReport, Exception>? WhyIdle()
     {
-        lock (_lock) return _links.Count > 0 ? null : new NoWorkerException(options.Role, run.Time.GetElapsedTime(_aloneSince), report);
+        lock (_lock)
+        {
+            if (_links.Count > 0) return null;
+            var alone = run.Time.GetElapsedTime(_aloneSince);
+            return report => new NoWorkerException(options.Role, alone, report);
+        }
     }
 
     /// <summary>Gives each living worker its share, and opens streams to those that have one and no stream.</summary>

@@ -21,6 +21,9 @@ internal sealed class MemberLink<TIn, TOut>(
     /// <summary>How long a worker has to close a stream on which it owes nothing.</summary>
     private static readonly TimeSpan s_closing = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>The worker's deadline is for a caller that can no longer cancel: a caller that lives should say itself what happened.</summary>
+    private static readonly TimeSpan s_afterDeadline = TimeSpan.FromMilliseconds(100);
+
     private readonly SlicePace _pace = new(s_messageTarget, MostItems);
     private readonly SentItems<TIn, TOut> _sent = new();
     private readonly Lock _answering = new(); // answers come from the worker, and refusals from here
@@ -28,6 +31,7 @@ internal sealed class MemberLink<TIn, TOut>(
     private AsyncDuplexStreamingCall<ToWorker, Answers>? _call;
     private int _share;
     private bool _isDone;
+    private bool _isStalled;
 
     /// <summary>Gets how many items the worker may run for this gathering at the same time.</summary>
     public int Share => Volatile.Read(ref _share);
@@ -62,7 +66,7 @@ internal sealed class MemberLink<TIn, TOut>(
     {
         // A frozen worker keeps its connection open: only its membership tells.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(run.Token, member.Left);
-        var deadline = run.Remaining is { } left ? run.Time.GetUtcNow().UtcDateTime + left : (DateTime?)null;
+        var deadline = run.Remaining is { } left ? run.Time.GetUtcNow().UtcDateTime + left + s_afterDeadline : (DateTime?)null;
         using var call = client.Run(new CallOptions(deadline: deadline, cancellationToken: stop.Token));
         var reading = ReadAsync(call, stop);
         try
@@ -82,8 +86,8 @@ internal sealed class MemberLink<TIn, TOut>(
         }
         await stop.CancelAsync().ConfigureAwait(false);
         await reading.ConfigureAwait(false);
-        if (run.Ending is not null || Error?.StatusCode == StatusCode.DeadlineExceeded) return; // the gathering's own deadline is now
-        foreach (var slice in _sent.Slices) GiveBack(slice);
+        if (run.Ending is not null) return;
+        foreach (var batch in _sent.Batches) GiveBack(batch);
     }
 
     private async Task SendAsync(AsyncDuplexStreamingCall<ToWorker, Answers> call, CancellationToken cancellationToken)
@@ -92,31 +96,34 @@ internal sealed class MemberLink<TIn, TOut>(
         {
             // A slow worker must not hoard what others could do.
             await _sent.WaitForFewerAsync(Window, cancellationToken).ConfigureAwait(false);
-            if (await run.Line.TakeAsync(_pace.Next, TakeMode.Stay, cancellationToken).ConfigureAwait(false) is not { } slice) return;
-            slice.ClaimAll();
-            foreach (var (first, count) in _sent.Open(slice))
+            if (await run.Line.TakeBatchAsync(_pace.Next, cancellationToken).ConfigureAwait(false) is not { } batch) return;
+            _sent.Open(batch);
+            foreach (var (first, count) in batch.Ranges)
             {
                 var offset = first;
-                foreach (var part in PayloadParts.Encode(slice.Inputs(first, count), run.Branch.Inputs))
+                foreach (var (partCount, payload) in PayloadParts.Encode(batch.Slice.Inputs(first, count), run.Branch.Inputs))
                 {
-                    if (part.Payload.Length > PayloadParts.MostBytes)
+                    if (payload.Length > PayloadParts.MostBytes)
                     {
-                        var reason = $"It takes {part.Payload.Length:N0} bytes; a message holds {PayloadParts.MostBytes:N0}.";
-                        Refuse(slice, offset, new BranchException(run.Branch.Name, slice.First + offset, member.Id, reason));
+                        var reason = $"It takes {payload.Length:N0} bytes; a message holds {PayloadParts.MostBytes:N0}.";
+                        Refuse(batch, offset, new BranchException(run.Branch.Name, batch.Slice.First + offset, member.Id, reason));
                     }
                     else
                     {
-                        _sent.Add(slice, offset, part.Count);
-                        var items = new Items { Count = part.Count, Payload = UnsafeByteOperations.UnsafeWrap(part.Payload) };
+                        _sent.Add(batch, offset, partCount);
+                        var items = new Items { Count = partCount, Payload = UnsafeByteOperations.UnsafeWrap(payload) };
                         await WriteAsync(call, new ToWorker { Items = items }, cancellationToken).ConfigureAwait(false);
                     }
-                    offset += part.Count;
+                    offset += partCount;
                 }
             }
         }
     }
 
-    private int Window() => Volatile.Read(ref _isDone) ? int.MaxValue : Share * (_pace.Each > TimeSpan.Zero && _pace.Each < s_aheadBelow ? 2 : 1);
+    private int Window() =>
+        Volatile.Read(ref _isDone) ? int.MaxValue
+        : Volatile.Read(ref _isStalled) ? 0
+        : Share * (_pace.Each > TimeSpan.Zero && _pace.Each < s_aheadBelow ? 2 : 1);
 
     private async Task WriteAsync(AsyncDuplexStreamingCall<ToWorker, Answers> call, ToWorker message, CancellationToken cancellationToken)
     {
@@ -167,49 +174,71 @@ internal sealed class MemberLink<TIn, TOut>(
         {
             for (var i = 0; i < numbers.Length; i++)
             {
-                var (slice, offset) = _sent.Find(numbers[i]);
-                Answer(slice, offset, values[i], null, new TimeSpan(ticks[i]), now);
+                var sent = _sent.Find(numbers[i]);
+                Answer(sent.Batch, sent.OffsetOf(numbers[i]), values[i], null, new TimeSpan(ticks[i]), now);
             }
             foreach (var failure in answers.Failures)
             {
-                var (slice, offset) = _sent.Find(failure.Number);
-                Answer(slice, offset, default!, ErrorOf(failure, slice.First + offset), new TimeSpan(failure.RunTicks), now);
+                var sent = _sent.Find(failure.Number);
+                var offset = sent.OffsetOf(failure.Number);
+                Answer(sent.Batch, offset, default!, ErrorOf(failure, sent.Batch.Slice.First + offset), new TimeSpan(failure.RunTicks), now);
             }
+            foreach (var passed in answers.PassedOn) PassOn(passed.First, passed.Count);
         }
+        Volatile.Write(ref _isStalled, answers.PassedOn.Count > 0); // it gets nothing more until something has ended there
+        if (answers.PassedOn.Count == 0) _sent.Wake();
         run.Line.Announce();
+    }
+
+    private void PassOn(long number, long count)
+    {
+        while (count > 0)
+        {
+            var sent = _sent.Find(number);
+            var part = (int)Math.Min(count, sent.Number + sent.Count - number);
+            run.Line.Return(sent.Batch.PassOn(sent.OffsetOf(number), part));
+            if (sent.Batch.Left == 0) _sent.Close(sent.Batch);
+            (number, count) = (number + part, count - part);
+        }
     }
 
     private BranchException ErrorOf(Failure failure, long index) => failure.TimedOut
         ? new BranchTimeoutException(run.Branch.Name, index, member.Id, run.Options.ItemLimit ?? TimeSpan.Zero)
         : new BranchException(run.Branch.Name, index, member.Id, failure.Reason);
 
-    private void Answer(Slice<TIn, TOut> slice, int offset, TOut value, BranchException? error, TimeSpan took, long now)
+    private void Answer(Batch<TIn, TOut> batch, int offset, TOut value, BranchException? error, TimeSpan took, long now)
     {
         if (error is not null && run.Options.OnError == BranchErrorPolicy.Stop)
         {
             run.Fail(error);
             return;
         }
+        var slice = batch.Slice;
         var wait = run.Time.GetElapsedTime(slice.ReadAt, now) - took;
-        var result = new BranchResult<TOut>(slice.First + offset, value, error, member.Id, slice.Attempt, wait > TimeSpan.Zero ? wait : TimeSpan.Zero, took);
-        if (!slice.Answer(offset, result, run.Line.Order)) return;
-        if (slice.Answered == slice.Count && _sent.Close(slice)) run.Line.Finish(slice);
-    }
-
-    private void Refuse(Slice<TIn, TOut> slice, int offset, BranchException error)
-    {
-        lock (_answering) Answer(slice, offset, default!, error, TimeSpan.Zero, run.Time.GetTimestamp());
-    }
-
-    private void GiveBack(Slice<TIn, TOut> slice)
-    {
-        if (slice.Attempt < maxAttempts)
+        var result = new BranchResult<TOut>(slice.First + offset, value, error, member.Id, batch.Attempt, wait > TimeSpan.Zero ? wait : TimeSpan.Zero, took);
+        lock (slice) // parts of it may be at several workers
         {
-            run.Line.Return(slice);
+            if (slice.Answer(offset, result, run.Line.Order) && slice.Answered == slice.Count) run.Line.Finish(slice);
+        }
+        if (--batch.Left == 0) _sent.Close(batch);
+    }
+
+    private void Refuse(Batch<TIn, TOut> batch, int offset, BranchException error)
+    {
+        lock (_answering) Answer(batch, offset, default!, error, TimeSpan.Zero, run.Time.GetTimestamp());
+    }
+
+    private void GiveBack(Batch<TIn, TOut> batch)
+    {
+        var rest = batch.Rest();
+        if (batch.Attempt < maxAttempts)
+        {
+            run.Line.Return(rest);
             return;
         }
-        for (var offset = 0; offset < slice.Count; offset++)
-            if (!slice.IsAnswered(offset)) Refuse(slice, offset, new BranchLostException(run.Branch.Name, slice.First + offset, member.Id, slice.Attempt));
+        foreach (var (first, count) in rest.Ranges)
+            for (var offset = first; offset < first + count; offset++)
+                Refuse(batch, offset, new BranchLostException(run.Branch.Name, batch.Slice.First + offset, member.Id, batch.Attempt));
     }
 
     private static bool IsBroken(Exception error) =>

@@ -56,7 +56,7 @@ internal sealed class BranchLoop<TIn, TOut>(ScatterRun<TIn, TOut> run, string wo
         // One look at the clock an item: where one ends, the next begins.
         var (began, now) = (_last, _time.GetTimestamp());
         _last = now;
-        slice.Publish(new BranchResult<TOut>(slice.First + offset, value, null, worker, slice.Attempt, Elapsed(slice.ReadAt, began), Elapsed(began, now)));
+        slice.Publish(new BranchResult<TOut>(slice.First + offset, value, null, worker, 1, Elapsed(slice.ReadAt, began), Elapsed(began, now)));
     }
 
     private bool TryPublishFailure(Slice<TIn, TOut> slice, int offset, Exception error)
@@ -70,7 +70,7 @@ internal sealed class BranchLoop<TIn, TOut>(ScatterRun<TIn, TOut> run, string wo
         }
         var (began, now) = (_last, _time.GetTimestamp());
         _last = now;
-        slice.Publish(new BranchResult<TOut>(slice.First + offset, default!, failure, worker, slice.Attempt, Elapsed(slice.ReadAt, began), Elapsed(began, now)));
+        slice.Publish(new BranchResult<TOut>(slice.First + offset, default!, failure, worker, 1, Elapsed(slice.ReadAt, began), Elapsed(began, now)));
         return true;
     }
 

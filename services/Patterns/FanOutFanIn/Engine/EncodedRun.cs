@@ -23,7 +23,15 @@ internal readonly record struct EncodedItems(int Count, ReadOnlyMemory<byte> Pay
 
 /// <summary>Answers to inputs, by their number in the order in which they came.</summary>
 internal sealed record EncodedAnswers(
-    int Count, ReadOnlyMemory<byte> Numbers, ReadOnlyMemory<byte> RunTicks, ReadOnlyMemory<byte> Payload, IReadOnlyList<EncodedFailure> Failures);
+    int Count, ReadOnlyMemory<byte> Numbers, ReadOnlyMemory<byte> RunTicks, ReadOnlyMemory<byte> Payload)
+{
+    public IReadOnlyList<EncodedFailure> Failures { get; init; } = [];
+
+    /// <summary>Gets what nobody has begun and somebody else should run.</summary>
+    public IReadOnlyList<MissingInputs> PassedOn { get; init; } = [];
+
+    public static EncodedAnswers None { get; } = new(0, default, default, default);
+}
 
 internal readonly record struct EncodedFailure(long Number, TimeSpan Run, string Reason, bool TimedOut);
 
@@ -34,13 +42,17 @@ internal sealed class EncodedRun<TIn, TOut> : IEncodedRun
     // A caller far away is woken less often than one in this process: a message costs what a hundred small items do.
     private static readonly TimeSpan s_sliceTarget = TimeSpan.FromMilliseconds(1);
 
+    // Far above what is sent ahead of the loops: when nothing has ended for so long, every loop has a slow item.
+    private static readonly TimeSpan s_stalled = TimeSpan.FromMilliseconds(20);
+
     private readonly BranchDefinition<TIn, TOut> _branch;
+    private readonly TimeProvider _time;
     private readonly Gather<TIn, TOut> _gather;
     private readonly List<BranchResult<TOut>> _batch = new(MostAtOnce);
 
     public EncodedRun(BranchDefinition<TIn, TOut> branch, IAsyncEnumerable<EncodedItems> inputs, EncodedRunSettings settings)
     {
-        _branch = branch;
+        (_branch, _time) = (branch, settings.Host.Time);
         var options = new ScatterOptions<TIn> { Degree = settings.Degree, ItemLimit = settings.ItemLimit, OnError = BranchErrorPolicy.Collect };
         _gather = new Gather<TIn, TOut>(
             branch, new SequenceIntake<TIn>(Decode(inputs), settings.Host.Time), options.Checked(), settings.Host,
@@ -67,6 +79,11 @@ internal sealed class EncodedRun<TIn, TOut> : IEncodedRun
                 {
                     awaited = next.AsTask();
                     await EmitAsync(emit).ConfigureAwait(false); // what is there goes at once, however little
+                    while (await Task.WhenAny(awaited, Task.Delay(s_stalled, _time, stop.Token)).ConfigureAwait(false) != awaited)
+                    {
+                        stop.Token.ThrowIfCancellationRequested();
+                        if (_gather.GiveUp() is { Count: > 0 } passedOn) await emit(EncodedAnswers.None with { PassedOn = passedOn }).ConfigureAwait(false);
+                    }
                     more = await awaited.ConfigureAwait(false);
                     awaited = null;
                 }
@@ -109,11 +126,11 @@ internal sealed class EncodedRun<TIn, TOut> : IEncodedRun
             else
             {
                 var part = new ReadOnlyMemory<BranchResult<TOut>>(done, first, count);
-                await emit(new EncodedAnswers(count, Pack(part, static result => result.Index), Pack(part, static result => result.Run.Ticks), payload, [])).ConfigureAwait(false);
+                await emit(new EncodedAnswers(count, Pack(part, static result => result.Index), Pack(part, static result => result.Run.Ticks), payload)).ConfigureAwait(false);
             }
             first += count;
         }
-        if (failures.Count > 0) await emit(new EncodedAnswers(0, default, default, default, failures)).ConfigureAwait(false);
+        if (failures.Count > 0) await emit(EncodedAnswers.None with { Failures = failures }).ConfigureAwait(false);
     }
 
     private async IAsyncEnumerable<TIn> Decode(IAsyncEnumerable<EncodedItems> inputs)

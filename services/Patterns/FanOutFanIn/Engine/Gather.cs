@@ -36,6 +36,9 @@ internal sealed class Gather<TIn, TOut>(
         }
     }
 
+    /// <summary>Gives up what nobody has begun (<see cref="SliceLine{TIn, TOut}.GiveUp"/>).</summary>
+    public IReadOnlyList<MissingInputs> GiveUp() => _run?.Line.GiveUp() ?? [];
+
     public IAsyncEnumerator<BranchResult<TOut>> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
         lock (_lock)

@@ -72,7 +72,7 @@ internal sealed class LoopCrew<TIn, TOut> : ICrew
         try
         {
             var loop = new BranchLoop<TIn, TOut>(_run, s_names[place], new SlicePace(_sliceTarget, most: 2_048));
-            while (!IsTooMany() && await _run.Line.TakeAsync(loop.Pace.Next, TakeMode.Run).ConfigureAwait(false) is { } slice)
+            while (!IsTooMany() && await _run.Line.TakeAsync(loop.Pace.Next).ConfigureAwait(false) is { } slice)
             {
                 if (Volatile.Read(ref _running) < Volatile.Read(ref _degree)) StartNext();
                 if (slice.Count > 1) AnnounceRegularly();

@@ -119,9 +119,12 @@ internal sealed class ScatterRun<TIn, TOut>
         return error;
     }
 
-    private ScatterEnding AtDeadline(TimeSpan limit) => Options.AtDeadline == DeadlinePolicy.Partial
-        ? new ScatterEnding(true, static _ => null)
-        : new ScatterEnding(false, report => _crew!.WhyIdle(report) ?? new ScatterDeadlineException(limit, report));
+    private ScatterEnding AtDeadline(TimeSpan limit)
+    {
+        if (Options.AtDeadline == DeadlinePolicy.Partial) return new ScatterEnding(true, static _ => null);
+        var because = _crew!.WhyIdle() ?? (report => new ScatterDeadlineException(limit, report)); // now: later it will be idle for having been stopped
+        return new ScatterEnding(false, because);
+    }
 
     private async Task GuardAsync(Func<Task> part)
     {
@@ -153,5 +156,5 @@ internal interface ICrew
     Task RunAsync();
 
     /// <summary>Returns what a deadline that was missed is due to, when nobody was there to work.</summary>
-    Exception? WhyIdle(GatherReport report) => null;
+    Func<GatherReport, Exception>? WhyIdle() => null;
 }

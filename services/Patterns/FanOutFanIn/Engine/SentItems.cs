@@ -1,80 +1,67 @@
 namespace DistributedPatterns.FanOutFanIn.Engine;
 
-/// <summary>What was sent on one stream and is not answered: items are known there by the order in which they were sent.</summary>
+/// <summary>What was sent on one stream and is not answered: the worker knows items by the order in which they were sent.</summary>
 internal sealed class SentItems<TIn, TOut>
 {
     private readonly Lock _lock = new();
     private readonly List<Segment> _segments = [];
-    private readonly List<Slice<TIn, TOut>> _slices = [];
+    private readonly List<Batch<TIn, TOut>> _batches = [];
     private readonly Pulse _fewer = new();
-    private Segment _last; // most answers are in the segment of the one before; one reader only
+    private Segment _last; // most answers are in the segment of the one before; one reader at a time
     private long _next;
 
-    private readonly record struct Segment(long Number, Slice<TIn, TOut> Slice, int Offset, int Count);
+    /// <summary>Items of a batch that follow each other, from <paramref name="Number"/> on.</summary>
+    public readonly record struct Segment(long Number, Batch<TIn, TOut> Batch, int Offset, int Count)
+    {
+        public int OffsetOf(long number) => Offset + (int)(number - Number);
+    }
 
-    /// <summary>Gets the slices that are not answered to the end.</summary>
-    public IReadOnlyList<Slice<TIn, TOut>> Slices
+    /// <summary>Gets the batches that are not answered to the end.</summary>
+    public IReadOnlyList<Batch<TIn, TOut>> Batches
     {
         get
         {
-            lock (_lock) return [.. _slices];
+            lock (_lock) return [.. _batches];
         }
     }
 
-    /// <summary>Takes a slice on.</summary>
-    /// <returns>Where its unanswered items are; it may come from a worker that was lost.</returns>
-    public List<(int First, int Count)> Open(Slice<TIn, TOut> slice)
+    public void Open(Batch<TIn, TOut> batch)
     {
-        lock (_lock) _slices.Add(slice);
-        var unanswered = new List<(int First, int Count)>();
-        for (var offset = 0; offset < slice.Count; offset++)
-        {
-            if (slice.IsAnswered(offset)) continue;
-            if (unanswered.Count > 0 && unanswered[^1] is var (first, count) && first + count == offset) unanswered[^1] = (first, count + 1);
-            else unanswered.Add((offset, 1));
-        }
-        return unanswered;
+        lock (_lock) _batches.Add(batch);
     }
 
     /// <summary>Notes items that are sent next.</summary>
-    public void Add(Slice<TIn, TOut> slice, int offset, int count)
+    public void Add(Batch<TIn, TOut> batch, int offset, int count)
     {
         lock (_lock)
         {
-            _segments.Add(new Segment(_next, slice, offset, count));
+            _segments.Add(new Segment(_next, batch, offset, count));
             _next += count;
         }
     }
 
-    /// <summary>Finds an item by its number on the stream.</summary>
+    /// <summary>Finds the segment of an item by its number on the stream.</summary>
     /// <exception cref="FormatException">Nothing of that number is unanswered.</exception>
-    public (Slice<TIn, TOut> Slice, int Offset) Find(long number)
+    public Segment Find(long number)
     {
-        if (number < _last.Number || number >= _last.Number + _last.Count)
-        {
-            lock (_lock)
-            {
-                _last = _segments.Find(segment => segment.Number <= number && number < segment.Number + segment.Count);
-                if (_last.Count == 0) throw new FormatException($"An answer came to item {number} of the stream, which is not asked for.");
-            }
-        }
-        return (_last.Slice, _last.Offset + (int)(number - _last.Number));
+        if (number >= _last.Number && number < _last.Number + _last.Count) return _last;
+        lock (_lock) _last = _segments.Find(segment => segment.Number <= number && number < segment.Number + segment.Count);
+        return _last.Count > 0 ? _last : throw new FormatException($"An answer came to item {number} of the stream, which is not asked for.");
     }
 
-    /// <summary>Forgets a slice that is answered.</summary>
-    public bool Close(Slice<TIn, TOut> slice)
+    /// <summary>Forgets a batch of which nothing is left.</summary>
+    public void Close(Batch<TIn, TOut> batch)
     {
         lock (_lock)
         {
-            if (!_slices.Remove(slice)) return false;
-            _segments.RemoveAll(segment => segment.Slice == slice);
-            if (_last.Slice == slice) _last = default;
+            _batches.Remove(batch);
+            _segments.RemoveAll(segment => segment.Batch == batch);
+            if (_last.Batch == batch) _last = default;
             _fewer.Set();
-            return true;
         }
     }
 
-    /// <summary>Waits until fewer slices are under way than the window allows.</summary>
+    /// <summary>Waits until fewer batches are under way than the window allows.</summary>
     public async ValueTask WaitForFewerAsync(Func<int> window, CancellationToken cancellationToken)
     {
         while (true)
@@ -82,7 +69,7 @@ internal sealed class SentItems<TIn, TOut>
             Task fewer;
             lock (_lock)
             {
-                if (_slices.Count < window()) return;
+                if (_batches.Count < window()) return;
                 fewer = _fewer.NextAsync();
             }
             await fewer.WaitAsync(cancellationToken).ConfigureAwait(false);

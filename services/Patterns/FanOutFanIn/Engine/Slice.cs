@@ -28,9 +28,6 @@ internal sealed class Slice<TIn, TOut>
     /// <summary>Gets how many items it has; fewer after a cut.</summary>
     public int Count => (int)(Volatile.Read(ref _claims) >> 32);
 
-    /// <summary>Gets or sets which attempt at its unanswered items is under way.</summary>
-    public int Attempt { get; set; } = 1;
-
     /// <summary>Gets or sets how many answers the caller has had.</summary>
     public int Gathered { get; set; }
 
@@ -92,7 +89,7 @@ internal sealed class Slice<TIn, TOut>
         Volatile.Write(ref _published, _published + 1);
     }
 
-    /// <summary>Takes an answer that came from elsewhere, in any order.</summary>
+    /// <summary>Takes an answer that came from elsewhere, in any order. One caller at a time.</summary>
     /// <returns>Whether the item had no answer yet.</returns>
     public bool Answer(int offset, in BranchResult<TOut> result, GatherOrder order)
     {

@@ -5,7 +5,7 @@ namespace DistributedPatterns.FanOutFanIn.Engine;
 internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order, int capacity) : ILineGate
 {
     private readonly LinkedList<Slice<TIn, TOut>> _open = new();
-    private readonly Queue<Slice<TIn, TOut>> _returned = [];
+    private readonly Queue<Batch<TIn, TOut>> _returned = [];
     private readonly Pulse _news = new();
     private Slice<TIn, TOut>? _read; // what the caller has in hand, and how many answers of it
     private int _readCount;
@@ -37,12 +37,10 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
     /// <summary>Reads the source, if it is one that has to be read.</summary>
     public Task PumpAsync(CancellationToken cancellationToken) => intake.PumpAsync(this, cancellationToken);
 
-    /// <summary>Takes a slice; waits while there is none.</summary>
+    /// <summary>Takes a slice to run here: new inputs, or half of what another worker holds and has not begun.</summary>
     /// <param name="wanted">At most so many items.</param>
-    /// <param name="mode">What else than new inputs is taken.</param>
-    /// <param name="cancellationToken">Ends the waiting.</param>
-    /// <returns><see langword="null"/> when there will be none.</returns>
-    public async ValueTask<Slice<TIn, TOut>?> TakeAsync(int wanted, TakeMode mode, CancellationToken cancellationToken = default)
+    /// <returns><see langword="null"/> when there is nothing left to begin.</returns>
+    public async ValueTask<Slice<TIn, TOut>?> TakeAsync(int wanted)
     {
         while (true)
         {
@@ -50,8 +48,29 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
             lock (Sync)
             {
                 if (_hasStopped) return null;
-                if (TryTake(wanted, mode) is { } slice) return slice;
-                if (intake.HasEnded && (mode == TakeMode.Run || _unfinished == 0)) return null;
+                if ((TryTakeNew(wanted) ?? TryTakeHalf()) is { } slice) return slice;
+                if (intake.HasEnded) return null;
+                more = Work.NextAsync();
+            }
+            await more.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes a batch to send elsewhere: what was given back, else new inputs.</summary>
+    /// <param name="wanted">At most so many items, if they are new.</param>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns><see langword="null"/> when everything is answered: until then something may be given back.</returns>
+    public async ValueTask<Batch<TIn, TOut>?> TakeBatchAsync(int wanted, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task more;
+            lock (Sync)
+            {
+                if (_hasStopped) return null;
+                if (_returned.TryDequeue(out var returned)) return returned;
+                if (TryTakeNew(wanted) is { } slice) return new Batch<TIn, TOut>(slice);
+                if (intake.HasEnded && _unfinished == 0) return null;
                 more = Work.NextAsync();
             }
             await more.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -85,14 +104,27 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
         }
     }
 
-    /// <summary>Gives back a slice whose worker was lost, for another one to take.</summary>
-    public void Return(Slice<TIn, TOut> slice)
+    /// <summary>Gives back what a worker will not answer, for another one to take.</summary>
+    public void Return(Batch<TIn, TOut> batch)
     {
         lock (Sync)
         {
-            slice.Attempt++;
-            _returned.Enqueue(slice);
+            _returned.Enqueue(batch);
             Work.Set();
+        }
+    }
+
+    /// <summary>Gives up what nobody has begun, for others to run: it is no longer this line's to answer.</summary>
+    public IReadOnlyList<MissingInputs> GiveUp()
+    {
+        lock (Sync)
+        {
+            var given = new List<MissingInputs>();
+            foreach (var slice in _open)
+                if (slice.Cut(1) is { } rest) given.Add(new MissingInputs(rest.First, rest.Count));
+            while (intake.TryTake(int.MaxValue, long.MaxValue, out var stretch)) given.Add(new MissingInputs(stretch.First, stretch.Count));
+            _gathered += given.Sum(stretch => stretch.Count);
+            return MissingInputs.Join(given);
         }
     }
 
@@ -196,15 +228,16 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
         }
     }
 
-    private Slice<TIn, TOut>? TryTake(int wanted, TakeMode mode)
+    private Slice<TIn, TOut>? TryTakeNew(int wanted)
     {
-        if (_returned.TryDequeue(out var returned)) return returned;
         var left = intake.Asked - intake.Read;
         if (left > 0) wanted = (int)Math.Min(wanted, Math.Max(1, left / Volatile.Read(ref _workers)));
-        if (intake.TryTake(wanted, Room, out var stretch)) return Insert(new Slice<TIn, TOut>(stretch));
-        if (mode == TakeMode.Stay) return null;
+        return intake.TryTake(wanted, Room, out var stretch) ? Insert(new Slice<TIn, TOut>(stretch)) : null;
+    }
 
-        // Somebody holds more than he is at: half of it, so that two who come by share what is left.
+    // Half, so that two who come by share what is left.
+    private Slice<TIn, TOut>? TryTakeHalf()
+    {
         for (var node = _open.First; node is not null; node = node.Next)
             if (node.Value.Cut(2) is { } rest) return Insert(rest);
         return null;
@@ -234,14 +267,4 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
         _open.Remove(slice.Place!);
         slice.Recycle();
     }
-}
-
-/// <summary>What a worker takes besides new inputs and what other workers gave back.</summary>
-internal enum TakeMode
-{
-    /// <summary>For one that runs items itself: a part of what another one holds and has not begun. Leaves when there is nothing.</summary>
-    Run,
-
-    /// <summary>For one that sends slices elsewhere: nothing else, but it stays until everything is answered, for others may be lost.</summary>
-    Stay,
 }
