@@ -95,6 +95,11 @@ public sealed record GatherReport
 /// <param name="Count">How many follow each other, the first included.</param>
 public readonly record struct MissingInputs(long First, long Count)
 {
+    /// <summary>Leaves one input out.</summary>
+    internal IEnumerable<MissingInputs> Without(long index) => index < First || index >= First + Count
+        ? [this]
+        : [new(First, index - First), new(index + 1, First + Count - index - 1)];
+
     /// <summary>Sorts stretches and joins those that follow each other.</summary>
     internal static IReadOnlyList<MissingInputs> Join(List<MissingInputs> stretches)
     {

@@ -4,6 +4,8 @@ namespace DistributedPatterns.FanOutFanIn.Engine;
 internal sealed class BranchLoop<TIn, TOut>(ScatterRun<TIn, TOut> run, string worker, SlicePace pace)
 {
     private readonly Func<TIn, CancellationToken, ValueTask<TOut>> _code = run.Branch.Run;
+    private readonly CancellationToken _token = run.Token;
+    private readonly TimeSpan? _limit = run.Options.ItemLimit;
     private readonly TimeProvider _time = run.Time;
     private readonly double _ticks = (double)TimeSpan.TicksPerSecond / run.Time.TimestampFrequency;
     private long _last;
@@ -37,9 +39,9 @@ internal sealed class BranchLoop<TIn, TOut>(ScatterRun<TIn, TOut> run, string wo
         {
             try
             {
-                pending = run.Options.ItemLimit is { } limit
+                pending = _limit is { } limit
                     ? RunWithinAsync(limit, slice.Input(offset), slice.First + offset)
-                    : _code(slice.Input(offset), run.Token);
+                    : _code(slice.Input(offset), _token);
                 if (!pending.IsCompletedSuccessfully) return false;
                 Publish(slice, offset, pending.Result);
             }

@@ -25,6 +25,7 @@ internal sealed class ScatterRun<TIn, TOut>
     private ITimer? _deadline;
     private ScatterEnding? _ending;
     private GatherReport? _report;
+    private BranchException? _failure;
     private int _abandoned;
 
     public ScatterRun(BranchDefinition<TIn, TOut> branch, Intake<TIn> intake, ScatterOptions<TIn> options, ScatterHost host)
@@ -83,7 +84,9 @@ internal sealed class ScatterRun<TIn, TOut>
     /// <summary>Ends it for a branch's error, which nobody gathers.</summary>
     public void Fail(BranchException error)
     {
-        if (End(ScatterEnding.By(error))) _tally.AddFailure();
+        if (!End(ScatterEnding.By(error))) return;
+        _failure = error;
+        _tally.AddFailure();
     }
 
     /// <summary>Counts answers as the caller gets them.</summary>
@@ -111,7 +114,7 @@ internal sealed class ScatterRun<TIn, TOut>
     public Exception? Conclude()
     {
         while (Line.Read(out var count, out _) is { } slice) Count(slice.Results.AsSpan(slice.Gathered, count)); // answered, and not taken
-        var report = Report with { MissingInputs = Line.FindMissing(), Abandoned = _abandoned };
+        var report = Report with { MissingInputs = Line.FindMissing(except: _failure?.Index), Abandoned = _abandoned };
         var error = _ending?.ErrorOf(report);
         _report = report;
         _host.End(_activity, report, error);

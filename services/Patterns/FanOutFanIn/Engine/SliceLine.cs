@@ -214,7 +214,8 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
     }
 
     /// <summary>Lists what has no answer, in order.</summary>
-    public IReadOnlyList<MissingInputs> FindMissing()
+    /// <param name="except">An item that failed without being answered; it is no missing one.</param>
+    public IReadOnlyList<MissingInputs> FindMissing(long? except)
     {
         lock (Sync)
         {
@@ -224,7 +225,7 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
                 for (var offset = 0; offset < slice.Count; offset++)
                     if (!slice.IsAnswered(offset)) missing.Add(new MissingInputs(slice.First + offset, 1));
             }
-            return MissingInputs.Join(missing);
+            return MissingInputs.Join(except is { } failed ? [.. missing.SelectMany(stretch => stretch.Without(failed))] : missing);
         }
     }
 
