@@ -1,9 +1,11 @@
+using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.Pipeline;
 
 // One line a pattern: its name and its tables.
 Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(StringComparer.Ordinal)
 {
+    ["fan-out-fan-in"] = FanOutFanInBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,
 };
 

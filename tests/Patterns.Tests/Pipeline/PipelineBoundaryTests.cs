@@ -24,7 +24,7 @@ public sealed class PipelineBoundaryTests
         Assert.Contains(ReferencesByType(), type => type.Value.Any(IsForeign)); // else the test above could not fail
 
     private static bool IsInProcess(string type) =>
-        type.StartsWith("DistributedPatterns.Pipeline.Engine.", StringComparison.Ordinal) || type.Split('.', '/')[^1].StartsWith("Channel", StringComparison.Ordinal)
+        type.Contains(".Engine.", StringComparison.Ordinal) || type.Split('.', '/')[^1].StartsWith("Channel", StringComparison.Ordinal)
         || type.Split('/')[0].Split('.')[^1].StartsWith("Channel", StringComparison.Ordinal);
 
     private static bool IsForeign(string type) => s_foreign.Any(name => type.StartsWith(name, StringComparison.Ordinal));
