@@ -83,8 +83,8 @@ public sealed class RedisConcurrencyRateLimiter : RedisRateLimiter
     /// <inheritdoc/>
     protected override async ValueTask DisposeAsyncCore()
     {
-        await Task.WhenAll(_leases.Keys.Where(lease => !lease.IsHeld).Select(lease => lease.Released)).ConfigureAwait(false);
         await base.DisposeAsyncCore().ConfigureAwait(false);
+        await Task.WhenAll(_leases.Keys.Select(lease => lease.Released)).ConfigureAwait(false);
         if (_renewing is not null) await _renewing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _doorbell.DisposeAsync().ConfigureAwait(false);
     }

@@ -63,9 +63,9 @@ public sealed class RedisGcraRateLimiter : RedisRateLimiter
     /// <inheritdoc/>
     protected override async ValueTask DisposeAsyncCore()
     {
+        await base.DisposeAsyncCore().ConfigureAwait(false);
         if (_borrowed?.Close() is { Unused: > 0, Tickets: { } tickets } rest)
             await EvaluateAsync("return", 0, rest.Unused, tickets, CancellationToken.None).ConfigureAwait(false);
-        await base.DisposeAsyncCore().ConfigureAwait(false);
     }
 
     private static int LeastBurst(RedisGcraOptions options)

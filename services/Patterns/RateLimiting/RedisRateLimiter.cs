@@ -22,9 +22,11 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
     private readonly int _queueLimit;
     private readonly LocalConcurrencyRateLimiter _turn;
     private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lazy<LocalRateLimiter> _share;
     private long _waiting;
-    private long _underWay;
+    private long _inUse;
+    private int _deciding;
     private long _lastUsed;
     private long _remaining;
     private long _headDue;
@@ -46,7 +48,7 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
     public sealed override LimiterState State => Store.State;
 
     /// <summary>Gets how long nobody has asked, waited or held permits here.</summary>
-    public override TimeSpan? IdleDuration => Volatile.Read(ref _underWay) == 0 ? Store.Time.GetElapsedTime(Volatile.Read(ref _lastUsed)) : null;
+    public override TimeSpan? IdleDuration => Volatile.Read(ref _inUse) == 0 ? Store.Time.GetElapsedTime(Volatile.Read(ref _lastUsed)) : null;
 
     private protected RedisLimitStore Store { get; }
 
@@ -108,6 +110,9 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
     protected override async ValueTask DisposeAsyncCore()
     {
         Dispose(true);
+        // Those who waited still give back what they were promised, over a connection that is the caller's and may close next.
+        if (Volatile.Read(ref _deciding) == 0) _drained.TrySetResult();
+        await _drained.Task.ConfigureAwait(false);
         await base.DisposeAsyncCore().ConfigureAwait(false);
     }
 
@@ -118,12 +123,13 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
             await Task.Delay(TimeSpan.FromMilliseconds(Math.Ceiling((wait - past).TotalMilliseconds)), Store.Time, cancellationToken).ConfigureAwait(false);
     }
 
-    private protected void BeginUse() => Interlocked.Increment(ref _underWay);
+    /// <summary>Begins a time in which this limiter is not idle.</summary>
+    private protected void BeginUse() => Interlocked.Increment(ref _inUse);
 
     private protected void EndUse()
     {
         Volatile.Write(ref _lastUsed, Store.Time.GetTimestamp());
-        Interlocked.Decrement(ref _underWay);
+        Interlocked.Decrement(ref _inUse);
     }
 
     private ValueTask<RateLimitLease> DecideAsync(int permits, int queueLimit, CancellationToken cancellationToken)
@@ -137,6 +143,7 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
     private async ValueTask<RateLimitLease> DecideOverRedisAsync(int permits, int queueLimit, CancellationToken cancellationToken)
     {
         BeginUse();
+        Interlocked.Increment(ref _deciding);
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -169,6 +176,7 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
         finally
         {
             EndUse();
+            if (Interlocked.Decrement(ref _deciding) == 0 && _disposed != 0) _drained.TrySetResult();
         }
     }
 
