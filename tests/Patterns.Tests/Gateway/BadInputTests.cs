@@ -28,8 +28,8 @@ public sealed class BadInputTests : IAsyncLifetime
     [InlineData("/api/pipeline/channel/nothing", "unknown-route", "/api/patterns", "pipeline", "channel")]
     [InlineData("/api/pipeline/channel/runs/gateway-here.none", "run-not-found", "gateway-here.none", "pipeline", "channel")]
     [InlineData("/api/pipeline/channel/runs/none", "run-not-found", "none", "pipeline", "channel")]
-    [InlineData("/api/pipeline/channel/runs/gateway-gone.none", "run-elsewhere", "gateway-gone", "pipeline", "channel")]
-    [InlineData("/api/pipeline/channel/runs/gateway-gone.none/events", "run-elsewhere", "this is 'gateway-here'", "pipeline", "channel")]
+    [InlineData("/api/pipeline/channel/runs/gateway-gone.none", "elsewhere", "gateway-gone", "pipeline", "channel")]
+    [InlineData("/api/pipeline/channel/runs/gateway-gone.none/events", "elsewhere", "this is 'gateway-here'", "pipeline", "channel")]
     public async Task Get_OfWhatIsNotThere_Is404(string path, string slug, string mention, string? pattern, string? variant)
     {
         using var response = await _gateway.Http.GetAsync(path, Token);
@@ -162,6 +162,29 @@ public sealed class BadInputTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("text/plain; charset=utf-16", null, "utf-16", "UTF-8")]
+    [InlineData("application/json; charset=\"iso-8859-1\"", null, "iso-8859-1", "UTF-8")]
+    [InlineData("text/plain", "gzip", "gzip", "as it is")]
+    public async Task Post_OfWhatIsEncodedOtherwise_Is415AndSaysWhatIsAccepted(string type, string? encoding, params string[] mentions)
+    {
+        using var body = new ByteArrayContent("a"u8.ToArray());
+        if (encoding is not null) body.Headers.ContentEncoding.Add(encoding);
+
+        using var response = await _gateway.PostAsync($"{GatewayHost.Runs}?pipeline=unicode", body, type);
+
+        await ProblemAssert.IsAsync(response, 415, "unsupported-media-type", mentions);
+        Assert.Empty(_gateway.UploadedFiles);
+    }
+
+    [Fact]
+    public async Task Post_OfTextThatSaysItIsUtf8_IsTaken()
+    {
+        using var response = await _gateway.PostAsync($"{GatewayHost.Runs}?pipeline=unicode", new ByteArrayContent("a"u8.ToArray()), "text/plain; charset=\"UTF-8\"");
+
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+    }
+
+    [Theory]
     [InlineData(null)]
     [InlineData("application/json")]
     [InlineData("text/plain")]
@@ -217,7 +240,7 @@ public sealed class BadInputTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("run-elsewhere", HttpStatusCode.OK)]
+    [InlineData("elsewhere", HttpStatusCode.OK)]
     [InlineData("nothing", HttpStatusCode.NotFound)]
     public async Task Get_OfProblemPage_IsThereForEachSlug(string slug, HttpStatusCode expected)
     {
