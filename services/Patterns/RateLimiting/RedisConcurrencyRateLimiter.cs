@@ -34,7 +34,7 @@ public sealed class RedisConcurrencyRateLimiter : RedisRateLimiter
         : base(store, where, OptionsGuard.Checked(options).Permits, options.QueueLimit)
     {
         _options = options;
-        _keys = [$"{{{Name}}}:holders", $"{{{Name}}}:waiters", $"{{{Name}}}:meta", $"{{{Name}}}:seen", $"{{{Name}}}:info"];
+        _keys = [$"{{{Name}}}:info", $"{{{Name}}}:holders", $"{{{Name}}}:waiters", $"{{{Name}}}:seen"];
         _bell = $"{{{Name}}}:bell";
         _doorbell = store.DoorbellOf(_bell);
     }

@@ -10,7 +10,7 @@ public abstract class RedisRateLimiterSharedTests(SharedRedis shared, RedisKind 
 {
     private static readonly RedisLimitStoreOptions s_patient = new() { AnswerLimit = TimeSpan.FromSeconds(10) };
 
-    private static readonly string[] s_concurrencyKeys = ["holders", "waiters", "meta", "seen", "info"];
+    private static readonly string[] s_concurrencyKeys = ["info", "holders", "waiters", "seen"];
 
     private static CancellationToken TestStop => TestContext.Current.CancellationToken;
 
