@@ -1,11 +1,8 @@
 using System.Text.Json.Serialization;
 using DistributedPatterns.Gateway.Pages;
-using DistributedPatterns.Gateway.Pipelines;
+using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Gateway.Uploads;
-using DistributedPatterns.Members;
-using DistributedPatterns.Pipeline;
-using Microsoft.Extensions.Options;
 using Scalar.AspNetCore;
 
 namespace DistributedPatterns.Gateway;
@@ -16,19 +13,15 @@ internal static class GatewayExtensions
     public static IServiceCollection AddGateway(this IServiceCollection services)
     {
         services.AddOptions<GatewayOptions>().BindConfiguration("Gateway").ValidateDataAnnotations().ValidateOnStart();
-        services.AddPipelineScenarios().AddChannelPipeline().AddGrpcPipeline();
-        // The id says which gateway has a run, whether or not Redis knows this gateway yet.
-        services.AddOptions<ChannelPipelineOptions>().Configure<IOptions<MembersOptions>>((channel, self) => channel.IdPrefix = self.Value.Id + ".");
-        services.AddHttpForwarder();
-        services.AddSingleton<RunOwner>().AddSingleton<RunWatchers>().AddSingleton<RunRequests>();
+        services.AddHttpForwarder().AddSingleton<OwnerFilter>();
         services.AddSingleton<UploadStore>().AddHostedService(provider => provider.GetRequiredService<UploadStore>());
-        foreach (var variant in PatternRoute.Variants)
-            services.AddKeyedSingleton(variant, (provider, _) => ActivatorUtilities.CreateInstance<PipelineRuns>(provider, variant));
+        foreach (var pattern in GatewayPatterns.All) pattern.AddServices(services);
 
         services.AddProblemDetails().AddExceptionHandler<GatewayExceptionHandler>();
         services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.TypeInfoResolverChain.Insert(0, GatewayJson.Default);
+            foreach (var pattern in GatewayPatterns.All) json.SerializerOptions.TypeInfoResolverChain.Insert(0, pattern.Json);
             json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
             json.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         });
@@ -44,7 +37,11 @@ internal static class GatewayExtensions
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages(context => ProblemResponse.WriteForStatusAsync(context.HttpContext));
-        app.MapPipelines();
+        foreach (var pattern in GatewayPatterns.All)
+        {
+            foreach (var variant in PatternRoute.Variants)
+                pattern.Map(app.MapGroup($"/api/{pattern.Name}/{variant}").WithTags($"{pattern.Name}, {variant}"), variant, app.Services);
+        }
         app.MapGet("/api/patterns", (EndpointDataSource endpoints) => TypedResults.Ok(PatternCatalog.Read(endpoints)))
             .TakesQuery().WithTags("catalog").WithSummary("Lists the patterns, their variants and endpoints.");
         app.MapGet("/", Html.Index).ExcludeFromDescription();
@@ -55,3 +52,7 @@ internal static class GatewayExtensions
         return app;
     }
 }
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(PatternEntry[]))]
+internal sealed partial class GatewayJson : JsonSerializerContext;

@@ -18,7 +18,7 @@ internal static class QueryParameters
                 if (!names.Contains(name, StringComparer.OrdinalIgnoreCase))
                 {
                     throw new ProblemException(ProblemKind.InvalidParameter,
-                        $"There is no parameter '{Shorten(name)}' here. {(names.Length == 0 ? "This endpoint takes none." : $"There are: {string.Join(", ", names)}.")}");
+                        $"There is no parameter '{Gateway.Text.Shorten(name)}' here. {(names.Length == 0 ? "This endpoint takes none." : $"There are: {string.Join(", ", names)}.")}");
                 }
                 if (values.Count > 1) throw new ProblemException(ProblemKind.InvalidParameter, $"Parameter '{name}' is given {values.Count} times; once is right.");
             }
@@ -39,7 +39,7 @@ internal static class QueryParameters
             }
         }
         throw new ProblemException(ProblemKind.InvalidParameter,
-            $"Parameter '{name}' takes a time from {Text(min)} to {Text(max)}, such as 500ms or 2s, not '{Shorten(value)}'.");
+            $"Parameter '{name}' takes a time from {Text(min)} to {Text(max)}, such as 500ms or 2s, not '{Gateway.Text.Shorten(value)}'.");
 
         static string Text(TimeSpan time) => time.Milliseconds == 0 ? $"{(long)time.TotalSeconds}s" : $"{(long)time.TotalMilliseconds}ms";
     }
@@ -49,7 +49,5 @@ internal static class QueryParameters
         value is null ? unset
         : Enum.GetNames<T>().FirstOrDefault(word => word.Equals(value, StringComparison.OrdinalIgnoreCase)) is { } known ? Enum.Parse<T>(known)
         : throw new ProblemException(ProblemKind.InvalidParameter,
-            $"Parameter '{name}' takes {string.Join(" or ", Enum.GetNames<T>()).ToLowerInvariant()}, not '{Shorten(value)}'.");
-
-    private static string Shorten(string text) => text.Length <= 80 ? text : text[..80] + "…";
+            $"Parameter '{name}' takes {string.Join(" or ", Enum.GetNames<T>()).ToLowerInvariant()}, not '{Gateway.Text.Shorten(value)}'.");
 }

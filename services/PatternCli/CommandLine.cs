@@ -1,5 +1,6 @@
 using System.CommandLine;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.PatternCli.Pipelines;
 
 namespace DistributedPatterns.PatternCli;
 
@@ -10,22 +11,22 @@ internal static class CommandLine
     public const int Failed = 1;
     public const int BadUsage = 2;
 
-    private const string Sample = "unicode-data";
     private const string DefaultGateway = "http://localhost:5080";
+
+    /// <summary>Gets one command a pattern.</summary>
+    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand()];
+
+    private static string Names => string.Join(", ", Commands.Select(command => command.Name));
 
     public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
     {
-        var pattern = new Option<string>("--pattern") { Description = "The pattern to run." }.AcceptOnlyFromAmong("pipeline");
+        var pattern = new Option<string>("--pattern") { Description = "The pattern to run." }.AcceptOnlyFromAmong([.. Commands.Select(command => command.Name)]);
         var variant = new Option<string>("--variant")
         {
             Description = "channel runs inside this program and needs no service; distributed asks the gateway.",
             DefaultValueFactory = _ => Variants.Channel,
         }.AcceptOnlyFromAmong(Variants.Channel, Variants.Distributed);
-        var input = new Option<string>("--input")
-        {
-            Description = $"{Sample}, or the path of a file of the same format.",
-            DefaultValueFactory = _ => Sample,
-        };
+        var input = new Option<string?>("--input") { Description = "What the pattern works on; --list says what each takes." };
         var gateway = new Option<string>("--gateway") { Description = "Where the gateway is.", DefaultValueFactory = _ => DefaultGateway };
         var list = new Option<bool>("--list") { Description = "Lists the patterns." };
         var root = new RootCommand("Runs a concurrency pattern over real data, inside this program or across processes.")
@@ -35,12 +36,23 @@ internal static class CommandLine
         root.SetAction(async (parsed, _) =>
         {
             if (parsed.GetValue(list)) return List(output);
-            if (parsed.GetValue(pattern) is null) return Refuse("Option '--pattern' is missing. There are: pipeline. Try --list or --help.", error);
-            var (file, refusal) = FindInput(parsed.GetValue(input)!);
-            if (refusal is not null) return Refuse(refusal, error);
+            if (Commands.FirstOrDefault(command => command.Name == parsed.GetValue(pattern)) is not { } command)
+                return Refuse($"Option '--pattern' is missing. There are: {Names}. Try --list or --help.", error);
             if (!Uri.TryCreate(parsed.GetValue(gateway), UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
                 return Refuse($"'{parsed.GetValue(gateway)}' is no gateway: an address such as {DefaultGateway}.", error);
-            return await PipelineCommand.RunAsync(parsed.GetValue(variant)!, Sample, file, address, output, error);
+            try
+            {
+                return await command.RunAsync(new CommandContext(parsed.GetValue(variant)!, parsed.GetValue(input), address, output, error));
+            }
+            catch (BadUsageException refused)
+            {
+                return Refuse(refused.Message, error);
+            }
+            catch (RunUnavailableException unavailable)
+            {
+                await error.WriteLineAsync(unavailable.Message);
+                return Failed;
+            }
         });
 
         var result = root.Parse(args);
@@ -50,17 +62,11 @@ internal static class CommandLine
         return await result.InvokeAsync(new InvocationConfiguration { Output = output, Error = error, ProcessTerminationTimeout = null });
     }
 
-    private static (FileInfo? File, string? Refusal) FindInput(string input)
-    {
-        if (input == Sample) return (null, null);
-        var file = input.Length == 0 ? null : new FileInfo(input);
-        return file?.Exists == true ? (file, null) : (null, $"There is no input '{input}': give {Sample}, or the path of a file.");
-    }
-
     private static int List(TextWriter output)
     {
-        output.WriteLine("pattern    variants               input                     what it runs");
-        output.WriteLine($"pipeline   channel, distributed   {Sample} or a file    read, parse, validate, enrich, aggregate by general category");
+        output.WriteLine($"{"pattern",-20}{"input",-26}what it runs");
+        foreach (var command in Commands) output.WriteLine($"{command.Name,-20}{command.Inputs,-26}{command.Summary}");
+        output.WriteLine("Each in the variants channel and distributed.");
         return Done;
     }
 

@@ -7,6 +7,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
     ["pipeline"] = PipelineBenchmarks.Create,
 };
 
+if (args is [Services.Serve, var role]) return await Services.ServeAsync(role);
 if (!RunSettings.TryParse(args, [.. patterns.Keys], out var settings, out var problem))
 {
     await Console.Error.WriteLineAsync(problem);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -10,7 +11,8 @@ internal static class Html
 {
     public static IResult Index(HttpContext http)
     {
-        var here = WebUtility.HtmlEncode($"{http.Request.Scheme}://{http.Request.Host}");
+        var here = $"{http.Request.Scheme}://{http.Request.Host}";
+        var examples = WebUtility.HtmlEncode(string.Join('\n', GatewayPatterns.All.SelectMany(pattern => pattern.Examples).Select(e => "curl " + e.Replace("{here}", here, StringComparison.Ordinal))));
         return Page("DistributedPatterns", $$"""
             <p>Concurrency patterns, each built twice behind one contract: inside a process on channels, and across processes on gRPC and Redis.</p>
             <ul>
@@ -20,12 +22,7 @@ internal static class Html
             </ul>
             <h2>Try it</h2>
             <pre>
-            curl -i {{here}}/api/pipeline/channel/runs -H 'Content-Type: application/json' \
-                 -d '{"pipeline":"unicode","input":"unicode-data"}'
-            curl {{here}}/api/pipeline/channel/runs/&lt;id&gt;?wait=5s
-            curl -N {{here}}/api/pipeline/channel/runs/&lt;id&gt;/events
-            curl '{{here}}/api/pipeline/channel/runs?pipeline=unicode' -H 'Content-Type: text/plain' --data-binary @UnicodeData.txt
-            curl '{{here}}/api/pipeline/channel/echo?n=100000'</pre>
+            {{examples}}</pre>
             <p>Put <code>distributed</code> for <code>channel</code> to run the same across processes.</p>
             """);
     }

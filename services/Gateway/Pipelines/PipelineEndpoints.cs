@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Text.RegularExpressions;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Gateway.Uploads;
 using DistributedPatterns.Pipeline;
@@ -9,20 +10,14 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace DistributedPatterns.Gateway.Pipelines;
 
-/// <summary>Maps <c>/api/pipeline/{variant}</c>. The variant is a literal in each route, so that telemetry tells the two apart.</summary>
+/// <summary>Maps <c>/api/pipeline/{variant}</c>.</summary>
 internal static partial class PipelineEndpoints
 {
     private const string IdempotencyKey = "Idempotency-Key";
     private static readonly TimeSpan s_maxWait = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_echoTimeout = TimeSpan.FromSeconds(10);
 
-    public static IEndpointRouteBuilder MapPipelines(this IEndpointRouteBuilder app)
-    {
-        foreach (var variant in PatternRoute.Variants) Map(app.MapGroup($"/api/pipeline/{variant}").WithTags($"pipeline, {variant}"), variant, app.ServiceProvider);
-        return app;
-    }
-
-    private static void Map(RouteGroupBuilder group, string variant, IServiceProvider services)
+    public static void Map(RouteGroupBuilder group, string variant, IServiceProvider services)
     {
         var runs = services.GetRequiredKeyedService<PipelineRuns>(variant);
         var watchers = services.GetRequiredService<RunWatchers>();
@@ -38,7 +33,7 @@ internal static partial class PipelineEndpoints
             .Produces<RunAccepted>(StatusCodes.Status202Accepted);
 
         var run = group.MapGroup("/runs/{id}");
-        if (variant == Variants.Channel) run.AddEndpointFilter(services.GetRequiredService<RunOwner>());
+        if (variant == Variants.Channel) run.AddEndpointFilter(services.GetRequiredService<OwnerFilter>());
         run.MapGet("", async (string id, [FromQuery, Description("Waits for the run's end as long as this, 0s to 60s.")] string? wait, CancellationToken cancellationToken) =>
                 TypedResults.Ok(await ReadAsync(id, QueryParameters.Time("wait", wait, TimeSpan.Zero, s_maxWait, TimeSpan.Zero), runs, services, cancellationToken)))
             .TakesQuery("wait").WithSummary("Reads how far the run is, or how it ended.");

@@ -28,5 +28,4 @@ internal sealed record PipelineStats(
 [JsonSerializable(typeof(EchoReply))]
 [JsonSerializable(typeof(PipelineStats))]
 [JsonSerializable(typeof(PipelineStatus))]
-[JsonSerializable(typeof(PatternEntry[]))]
-internal sealed partial class GatewayJson : JsonSerializerContext;
+internal sealed partial class PipelineEndpointsJson : JsonSerializerContext;

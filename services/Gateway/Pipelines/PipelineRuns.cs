@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Gateway.Uploads;
 using DistributedPatterns.Pipeline;
@@ -10,14 +11,14 @@ namespace DistributedPatterns.Gateway.Pipelines;
 
 /// <summary>The runs of one variant, as the gateway sees them: each call is bounded in time, each run is followed to its end.</summary>
 internal sealed partial class PipelineRuns(
-    string variant, IServiceProvider services, UploadStore uploads, IOptions<GatewayOptions> options, IOptions<ChannelPipelineOptions> channel,
+    string variant, IServiceProvider services, UploadStore uploads, IOptions<ChannelPipelineOptions> channel,
     TimeProvider time, ILogger<PipelineRuns> logger) : IAsyncDisposable
 {
     private static readonly TimeSpan s_askAgain = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<string, Task> _followed = [];
-    private IPipeline? _pipeline;
+    private readonly VariantCalls<IPipeline> _calls = new(variant, services);
 
     public PipelineTally Tally { get; } = new();
 
@@ -27,7 +28,7 @@ internal sealed partial class PipelineRuns(
     /// <returns>The run's id and input, and whether it was there before.</returns>
     public Task<(IPipelineRun Run, string Input, bool IsReplay)> StartAsync(
         PipelineRequest request, string? key, Upload? upload, CancellationToken cancellationToken) =>
-        BoundedAsync(async (pipeline, token) =>
+        _calls.CallAsync(async (pipeline, token) =>
         {
             var id = key is null ? null : (variant == Variants.Channel ? channel.Value.IdPrefix : "") + key;
             if (id is not null && await pipeline.FindAsync(id, token) is { } before)
@@ -45,14 +46,14 @@ internal sealed partial class PipelineRuns(
 
     /// <exception cref="ProblemException">There is no such run.</exception>
     public async Task<IPipelineRun> GetAsync(string id, CancellationToken cancellationToken) =>
-        await BoundedAsync(async (pipeline, token) => await pipeline.FindAsync(id, token), cancellationToken)
-        ?? throw new ProblemException(ProblemKind.RunNotFound, $"There is no run '{(id.Length <= 80 ? id : id[..80] + "…")}', or it ended too long ago.");
+        await _calls.CallAsync(async (pipeline, token) => await pipeline.FindAsync(id, token), cancellationToken)
+        ?? throw new ProblemException(ProblemKind.RunNotFound, $"There is no run '{Text.Shorten(id)}', or it ended too long ago.");
 
     public Task<PipelineStatus> GetStatusAsync(IPipelineRun run, CancellationToken cancellationToken) =>
-        BoundedAsync((_, token) => run.GetStatusAsync(token).AsTask(), cancellationToken);
+        _calls.CallAsync((_, token) => run.GetStatusAsync(token).AsTask(), cancellationToken);
 
     public Task StopAsync(IPipelineRun run, PipelineStop how, CancellationToken cancellationToken) =>
-        BoundedAsync(async (_, token) =>
+        _calls.CallAsync(async (_, token) =>
         {
             await run.StopAsync(how, token);
             return 0;
@@ -105,24 +106,6 @@ internal sealed partial class PipelineRuns(
             ? status.Input
             : throw new ProblemException(ProblemKind.IdempotencyMismatch,
                 $"The key started run {run.Id} of pipeline '{status.Pipeline}' over '{status.Input}', and this request asks for something else.");
-    }
-
-    private async Task<T> BoundedAsync<T>(Func<IPipeline, CancellationToken, Task<T>> call, CancellationToken cancellationToken)
-    {
-        using var limit = new CancellationTokenSource(options.Value.BrokerTimeout, time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
-        try
-        {
-            // The first use of the distributed variant connects to Redis, and that call is synchronous.
-            _pipeline ??= variant == Variants.Channel ? Resolve() : await Task.Run(Resolve, both.Token).WaitAsync(both.Token);
-            return await call(_pipeline, both.Token).WaitAsync(both.Token);
-        }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new ProblemException(ProblemKind.BrokerUnavailable, $"No answer within {options.Value.BrokerTimeout} (Gateway:BrokerTimeout).");
-        }
-
-        IPipeline Resolve() => services.GetRequiredKeyedService<IPipeline>(variant);
     }
 
     [LoggerMessage(LogLevel.Warning, "The end of run {Run} will not be known")]

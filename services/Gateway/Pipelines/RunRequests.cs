@@ -41,7 +41,7 @@ internal sealed class RunRequests(PipelineCatalog catalog, UploadStore uploads)
         if (length > MaxJsonBytes) throw new ProblemException(ProblemKind.BodyTooLarge, $"The JSON body is larger than {MaxJsonBytes:N0} bytes. Upload a file as text/plain.");
         try
         {
-            var request = JsonSerializer.Deserialize(body.AsSpan(0, length), GatewayJson.Default.RunRequest)
+            var request = JsonSerializer.Deserialize(body.AsSpan(0, length), PipelineEndpointsJson.Default.RunRequest)
                 ?? throw new ProblemException(ProblemKind.MalformedBody, "The body is null instead of an object with 'pipeline' and 'input'.");
             return new PipelineRequest(request.Pipeline ?? throw Missing("The field 'pipeline'"), request.Input
                 ?? throw new ProblemException(ProblemKind.InvalidInput, "The field 'input' is missing: what the pipeline reads, such as unicode-data."));

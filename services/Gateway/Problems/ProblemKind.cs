@@ -24,8 +24,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "GET /api/patterns lists the endpoints, /scalar describes them.");
     public static readonly ProblemKind RunNotFound = new("run-not-found", 404, "There is no such run",
         "A run can be found while it is open and for some time after it has ended.");
-    public static readonly ProblemKind RunElsewhere = new("run-elsewhere", 404, "The run belongs to another gateway",
-        "A run of the channel variant lives and dies with the gateway that its id begins with, and that one is not alive.");
+    public static readonly ProblemKind Elsewhere = new("elsewhere", 404, "This belongs to another gateway",
+        "A run or a job of a channel variant lives and dies with the gateway that its id begins with, and that one is not alive.");
     public static readonly ProblemKind MethodNotAllowed = new("method-not-allowed", 405, "The address does not take this method",
         "The header Allow lists the methods that it takes.");
     public static readonly ProblemKind RequestTooSlow = new("request-too-slow", 408, "The body came too slowly",
@@ -46,8 +46,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "Report it with the traceId: no request should end like this.");
     public static readonly ProblemKind RunFailed = new("run-failed", 502, "The run failed",
         "The detail names the stage and the item that failed.");
-    public static readonly ProblemKind OwnerUnreachable = new("owner-unreachable", 502, "The gateway that owns the run did not answer",
-        "Try again: either it answers, or it is found to be gone and the answer is run-elsewhere.");
+    public static readonly ProblemKind OwnerUnreachable = new("owner-unreachable", 502, "The gateway that owns it did not answer",
+        "Try again: either it answers, or it is found to be gone and the answer is elsewhere.");
     public static readonly ProblemKind Full = new("full", 503, "No room for more work",
         "Wait as long as Retry-After says. The detail names the limit and the setting that raises it.");
     public static readonly ProblemKind TooManyWatchers = new("too-many-watchers", 503, "Too many event streams are open",
@@ -60,13 +60,7 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
     public static IReadOnlyList<ProblemKind> All { get; } =
     [
         InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
-        RunNotFound, RunElsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
+        RunNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         Cancelled, Internal, RunFailed, OwnerUnreachable, Full, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];
-}
-
-/// <summary>Ends a request with a problem.</summary>
-internal sealed class ProblemException(ProblemKind kind, string detail, Exception? inner = null) : Exception(detail, inner)
-{
-    public ProblemKind Kind { get; } = kind;
 }

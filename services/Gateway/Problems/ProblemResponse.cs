@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using DistributedPatterns.Gateway.Pipelines;
+using DistributedPatterns.Gateway.Patterns;
 using Microsoft.AspNetCore.Mvc;
 
 namespace DistributedPatterns.Gateway.Problems;
@@ -8,29 +8,33 @@ namespace DistributedPatterns.Gateway.Problems;
 /// <summary>Writes problems as RFC 9457 says, with what the patterns add: pattern, variant, reason, retryAfterMs, traceId.</summary>
 internal static class ProblemResponse
 {
-    private const int RetryAfterMs = 1_000;
+    private static readonly TimeSpan s_retryAfter = TimeSpan.FromSeconds(1);
 
-    public static Task WriteAsync(HttpContext http, ProblemKind kind, string detail)
+    public static Task WriteAsync(HttpContext http, ProblemKind kind, string detail) => WriteAsync(http, new Problem(kind, detail));
+
+    public static Task WriteAsync(HttpContext http, Problem error)
     {
+        var kind = error.Kind;
         var (pattern, variant) = PatternRoute.Of(http.Request.Path);
         var problem = new ProblemDetails
         {
             Type = $"/problems/{kind.Slug}",
             Title = kind.Title,
             Status = kind.Status,
-            Detail = detail,
+            Detail = error.Detail,
             Instance = http.Request.Path,
         };
         problem.Extensions["pattern"] = pattern;
         problem.Extensions["variant"] = variant;
         problem.Extensions["reason"] = kind.Slug;
         problem.Extensions["traceId"] = Activity.Current?.TraceId.ToHexString() ?? http.TraceIdentifier;
-        if (kind.Status == StatusCodes.Status503ServiceUnavailable)
+        // A guess gets up to a fifth more, so that all who were refused together do not come back together; what is known is told exactly.
+        var retryAfter = error.RetryAfter
+            ?? (kind.Status == StatusCodes.Status503ServiceUnavailable ? s_retryAfter * (1 + Random.Shared.NextDouble() / 5) : null);
+        if (retryAfter is { } wait)
         {
-            // Up to a fifth more, so that all who were refused together do not come back together.
-            var retryAfter = RetryAfterMs + Random.Shared.Next(RetryAfterMs / 5 + 1);
-            problem.Extensions["retryAfterMs"] = retryAfter;
-            http.Response.Headers.RetryAfter = ((retryAfter + 999) / 1000).ToString(CultureInfo.InvariantCulture);
+            problem.Extensions["retryAfterMs"] = (long)Math.Ceiling(wait.TotalMilliseconds);
+            http.Response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         }
         http.Response.StatusCode = kind.Status;
         // Not through the problem details service: it writes nothing for a client that accepts text/html only, and another traceId.
@@ -46,7 +50,7 @@ internal static class ProblemResponse
             $"{http.Request.Path} takes {http.Response.Headers.Allow}, not {http.Request.Method}."),
         StatusCodes.Status499ClientClosedRequest => Task.CompletedTask,
         StatusCodes.Status502BadGateway or StatusCodes.Status503ServiceUnavailable or StatusCodes.Status504GatewayTimeout =>
-            WriteAsync(http, ProblemKind.OwnerUnreachable, "The gateway that owns the run did not answer."),
+            WriteAsync(http, ProblemKind.OwnerUnreachable, "The gateway that owns it did not answer."),
         >= 500 => WriteAsync(http, ProblemKind.Internal, "The gateway failed. Its log has the reason under this traceId."),
         _ => WriteAsync(http, ProblemKind.BadRequest, "The request cannot be understood."),
     };
@@ -56,20 +60,18 @@ internal static class ProblemResponse
         var path = http.Request.Path;
         var segments = path.Value!.Split('/', StringSplitOptions.RemoveEmptyEntries);
         if (segments is not ["api", var pattern, ..])
-            return WriteAsync(http, ProblemKind.UnknownRoute, $"There is nothing at {Shorten(path)}. The endpoints are listed at /api/patterns.");
+            return WriteAsync(http, ProblemKind.UnknownRoute, $"There is nothing at {Text.Shorten(path)}. The endpoints are listed at /api/patterns.");
         if (!PatternRoute.Patterns.Contains(pattern))
         {
             return WriteAsync(http, ProblemKind.UnknownPattern,
-                $"There is no pattern '{Shorten(pattern)}'. There are: {string.Join(", ", PatternRoute.Patterns)}.");
+                $"There is no pattern '{Text.Shorten(pattern)}'. There are: {string.Join(", ", PatternRoute.Patterns)}.");
         }
         if (segments.Length < 3 || !PatternRoute.Variants.Contains(segments[2]))
         {
             return WriteAsync(http, ProblemKind.UnknownVariant,
-                $"Pattern '{pattern}' has no variant '{(segments.Length < 3 ? "" : Shorten(segments[2]))}'. It has: {string.Join(", ", PatternRoute.Variants)}.");
+                $"Pattern '{pattern}' has no variant '{(segments.Length < 3 ? "" : Text.Shorten(segments[2]))}'. It has: {string.Join(", ", PatternRoute.Variants)}.");
         }
         return WriteAsync(http, ProblemKind.UnknownRoute,
-            $"Pattern '{pattern}' has nothing at {Shorten(path)}. Its endpoints are listed at /api/patterns.");
+            $"Pattern '{pattern}' has nothing at {Text.Shorten(path)}. Its endpoints are listed at /api/patterns.");
     }
-
-    private static string Shorten(string text) => text.Length <= 80 ? text : text[..80] + "…";
 }

@@ -16,22 +16,18 @@ internal sealed class OurPipeline : ThroughputContender
     private readonly ChannelPipeline _pipeline;
 
     public OurPipeline(string name, int operations, Func<string, IEnumerable<int>> source)
-        : this(name, operations, PipelineDefinition.Named("numbers").From("count", PayloadCodec.Packed<int>(), source))
+        : this(name, operations, Numbers.Close(PipelineDefinition.Named("numbers").From("count", PayloadCodec.Packed<int>(), source)))
     {
     }
 
     public OurPipeline(string name, int operations, Func<string, CancellationToken, IAsyncEnumerable<int>> source)
-        : this(name, operations, PipelineDefinition.Named("numbers").From("count", PayloadCodec.Packed<int>(), source))
+        : this(name, operations, Numbers.Close(PipelineDefinition.Named("numbers").From("count", PayloadCodec.Packed<int>(), source)))
     {
     }
 
-    private OurPipeline(string name, int operations, PipelineBuilder<int, int> source) : base(name, operations)
+    private OurPipeline(string name, int operations, PipelineDefinition<long> definition) : base(name, operations)
     {
-        _definition = source
-            .Then("triple", Numbers.Triple)
-            .Then("add one", Numbers.AddOne)
-            .Then("mix", Numbers.Mix)
-            .Into("sum", PayloadCodec.Packed<int>(), static () => new Sum(), static (sum, x) => sum.Value += x, static sum => sum.Value, BenchmarkJson.Default.Int64);
+        _definition = definition;
         _pipeline = new ChannelPipeline(new PipelineCatalog([_definition]), Options.Create(new ChannelPipelineOptions()), TimeProvider.System);
     }
 
@@ -46,11 +42,6 @@ internal sealed class OurPipeline : ThroughputContender
     }
 
     public override ValueTask TearDownAsync() => _pipeline.DisposeAsync();
-
-    private sealed class Sum
-    {
-        public long Value;
-    }
 }
 
 /// <summary>One item at a time: written when the one before has reached the sink.</summary>

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using DistributedPatterns.Pipeline;
 
-namespace DistributedPatterns.PatternCli;
+namespace DistributedPatterns.PatternCli.Pipelines;
 
 /// <summary>Writes a run's progress and outcome: one line that changes on a terminal, plain lines elsewhere.</summary>
 internal sealed class PipelineReport(TextWriter output)
@@ -34,7 +34,7 @@ internal sealed class PipelineReport(TextWriter output)
     public void End(PipelineStatus status)
     {
         Note($"{status.State} after {Seconds(status.Elapsed)}{(status.Replays > 0 ? $", with {status.Replays} replays of the input" : "")}");
-        if (status.Result is { } result) Result(result.Deserialize(PatternCliJson.Default.UnicodeSummary)!);
+        if (status.Result is { } result) Result(result.Deserialize(PipelineCliJson.Default.UnicodeSummary)!);
         Stages(status.Stages);
         Ledger(status.Ledger);
         foreach (var item in status.Diverted) output.WriteLine($"  line {item.Number} at {item.Stage}: {item.Reason}");

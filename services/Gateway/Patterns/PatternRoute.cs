@@ -1,9 +1,9 @@
-namespace DistributedPatterns.Gateway.Pipelines;
+namespace DistributedPatterns.Gateway.Patterns;
 
 /// <summary>What a path below <c>/api</c> says: which pattern, which variant.</summary>
 internal static class PatternRoute
 {
-    public static IReadOnlyList<string> Patterns { get; } = ["pipeline"];
+    public static IReadOnlyList<string> Patterns { get; } = [.. GatewayPatterns.All.Select(pattern => pattern.Name)];
 
     public static IReadOnlyList<string> Variants { get; } = [Diagnostics.Variants.Channel, Diagnostics.Variants.Distributed];
 

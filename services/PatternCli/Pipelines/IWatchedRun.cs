@@ -1,7 +1,7 @@
 using System.Text.Json.Serialization;
 using DistributedPatterns.Pipeline;
 
-namespace DistributedPatterns.PatternCli;
+namespace DistributedPatterns.PatternCli.Pipelines;
 
 /// <summary>A run that is watched until it ends, wherever it is.</summary>
 internal interface IWatchedRun : IAsyncDisposable
@@ -15,15 +15,8 @@ internal interface IWatchedRun : IAsyncDisposable
     Task StopAsync(PipelineStop how);
 }
 
-/// <summary>The run could not be started or watched; the message is for the user.</summary>
-internal sealed class RunUnavailableException(string message, Exception? inner = null) : Exception(message, inner);
-
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(PipelineStatus))]
 [JsonSerializable(typeof(UnicodeSummary))]
-[JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
-internal sealed partial class PatternCliJson : JsonSerializerContext;
-
-/// <summary>What the gateway says when it refuses.</summary>
-internal sealed record Problem(string? Title, string? Detail);
+internal sealed partial class PipelineCliJson : JsonSerializerContext;

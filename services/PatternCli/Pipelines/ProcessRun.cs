@@ -3,7 +3,7 @@ using DistributedPatterns.Pipeline;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace DistributedPatterns.PatternCli;
+namespace DistributedPatterns.PatternCli.Pipelines;
 
 /// <summary>A run inside this program.</summary>
 internal sealed class ProcessRun : IWatchedRun

@@ -1,9 +1,6 @@
-
-namespace DistributedPatterns.Gateway.Pipelines;
+namespace DistributedPatterns.Gateway.Patterns;
 
 /// <summary>A pattern, as the catalog lists it.</summary>
-/// <param name="Question">The question that the pattern answers.</param>
-/// <param name="Article">Where in the repository its article is.</param>
 internal sealed record PatternEntry(
     string Pattern, string Title, string Question, IReadOnlyList<string> Variants, IReadOnlyList<string> Endpoints, string Article);
 
@@ -12,8 +9,8 @@ internal static class PatternCatalog
 {
     public static PatternEntry[] Read(EndpointDataSource endpoints) =>
     [
-        new("pipeline", "Pipeline", "How do stages of different speed work on a stream of items at the same time, in bounded memory?",
-            PatternRoute.Variants, EndpointsOf("pipeline", endpoints), "services/Patterns/Pipeline/README.md"),
+        .. GatewayPatterns.All.Select(pattern => new PatternEntry(
+            pattern.Name, pattern.Title, pattern.Question, PatternRoute.Variants, EndpointsOf(pattern.Name, endpoints), pattern.Article)),
     ];
 
     private static string[] EndpointsOf(string pattern, EndpointDataSource endpoints)

@@ -2,14 +2,13 @@ using System.Diagnostics;
 using System.Net;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Members;
-using DistributedPatterns.Pipeline;
 using Microsoft.Extensions.Options;
 using Yarp.ReverseProxy.Forwarder;
 
-namespace DistributedPatterns.Gateway.Pipelines;
+namespace DistributedPatterns.Gateway.Patterns;
 
-/// <summary>Sends a request for a run of the channel variant to the gateway that has it: the run's id begins with that gateway's.</summary>
-internal sealed class RunOwner : IEndpointFilter, IDisposable
+/// <summary>Sends a request for something of a channel variant to the gateway that has it: the id in the route begins with that gateway's.</summary>
+internal sealed class OwnerFilter : IEndpointFilter, IDisposable
 {
     private const string ForwardedHeader = "X-Forwarded-By-Gateway";
     private static readonly ForwarderRequestConfig s_config = new() { ActivityTimeout = TimeSpan.FromSeconds(100) };
@@ -29,14 +28,17 @@ internal sealed class RunOwner : IEndpointFilter, IDisposable
         ConnectTimeout = TimeSpan.FromSeconds(2),
     });
 
-    public RunOwner(IHttpForwarder forwarder, IServiceProvider services, IOptions<MembersOptions> self, IOptions<ChannelPipelineOptions> channel)
+    public OwnerFilter(IHttpForwarder forwarder, IServiceProvider services, IOptions<MembersOptions> self)
     {
         _forwarder = forwarder;
         _services = services;
         _self = self.Value;
-        _prefix = channel.Value.IdPrefix;
+        _prefix = PrefixOf(_self);
         _transformer = new Transformer(_self.Id);
     }
+
+    /// <summary>Returns what the ids begin with that a gateway gives out, whether or not Redis knows this gateway yet.</summary>
+    public static string PrefixOf(MembersOptions self) => self.Id + ".";
 
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
@@ -44,13 +46,12 @@ internal sealed class RunOwner : IEndpointFilter, IDisposable
         var id = (string)http.Request.RouteValues["id"]!;
         var owner = id.LastIndexOf('.') is > 0 and var dot ? id[..dot] : null;
         if (owner is null || id.StartsWith(_prefix, StringComparison.Ordinal)) return await next(context);
-        // Looked up here, not in the constructor: members live in Redis, and our own runs do not need it.
+        // Looked up here, not in the constructor: members live in Redis, and what is ours does not need it.
         var member = http.Request.Headers.ContainsKey(ForwardedHeader) ? null
             : _services.GetService<IMembers>()?.Live(_self.Role).FirstOrDefault(member => member.Id == owner);
         if (member?.Http is null)
         {
-            var name = owner.Length <= 80 ? owner : owner[..80] + "…";
-            throw new ProblemException(ProblemKind.RunElsewhere, $"The run was on gateway '{name}', which is not alive; this is '{_self.Id}'. Its run ended with it.");
+            throw new ProblemException(ProblemKind.Elsewhere, $"'{Text.Shorten(id)}' was on gateway '{Text.Shorten(owner)}', which is not alive; this is '{_self.Id}'. It ended with its gateway.");
         }
         await _forwarder.SendAsync(http, member.Http.GetLeftPart(UriPartial.Authority), _client, s_config, _transformer, member.Left);
         return Results.Empty;

@@ -1,0 +1,18 @@
+using DistributedPatterns.Benchmarks.Pipeline;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace DistributedPatterns.Benchmarks.Harness;
+
+/// <summary>What this program serves when it is started as a service: one line a pattern and role.</summary>
+internal static class Roles
+{
+    public static IReadOnlyDictionary<string, (Action<IServiceCollection> Add, Action<IEndpointRouteBuilder> Map)> All { get; } =
+        new Dictionary<string, (Action<IServiceCollection>, Action<IEndpointRouteBuilder>)>(StringComparer.Ordinal)
+        {
+            ["producer"] = (services => services.AddNumbers().AddPipelineProducer(), _ => { }),
+            ["worker"] = (services => services.AddNumbers().AddPipelineWorker(), endpoints => endpoints.MapPipelineWorker().MapGrpcService<ChunksService>()),
+            ["reducer"] = (services => services.AddNumbers().AddPipelineReducer(), endpoints => endpoints.MapPipelineReducer()),
+        };
+}
