@@ -38,24 +38,24 @@ public sealed class ChannelWorkerPool : IWorkerPool, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(request);
         var definition = _catalog.Get(request.Job);
         JobRequestRules.Check(request);
-        if (request.Id is { } known && _records.Find(known) is not null) return new JobHandle(this, known, isNew: false);
+        if (request.Id is { } id && _records.Find(id) is { } known) return HandleOf(known, isNew: false);
 
         var job = new ChannelJob(request.Id ?? NewId(), definition, definition.Read(request.Input))
         {
             Deadline = request.TimeToLive is { } left ? _time.GetTimestamp() + (long)(left.TotalSeconds * _time.TimestampFrequency) : 0,
         };
         await EnterAsync(cancellationToken).ConfigureAwait(false);
-        var isNew = false;
+        ChannelJob? added = null;
         try
         {
-            isNew = _records.Add(job) == job;
+            added = _records.Add(job);
         }
         finally
         {
-            if (!isNew) _room.Release();
+            if (added != job) _room.Release();
         }
-        if (isNew) _ = RunToItsEndAsync(job); // ends in the job's record whatever happens
-        return new JobHandle(this, job.Id, isNew);
+        if (added == job) _ = RunToItsEndAsync(job); // ends in the job's record whatever happens
+        return HandleOf(added, isNew: added == job);
     }
 
     /// <inheritdoc/>
@@ -190,6 +190,8 @@ public sealed class ChannelWorkerPool : IWorkerPool, IAsyncDisposable
             // What is still open then is in the report.
         }
     }
+
+    private JobHandle HandleOf(ChannelJob job, bool isNew) => new(this, job.Id, isNew, job.Ended.Task);
 
     private string NewId() => _idStart + Interlocked.Increment(ref _lastId).ToString(CultureInfo.InvariantCulture);
 }

@@ -20,6 +20,8 @@ public delegate ValueTask<TResult> WorkerHandler<in TJob, TResult>(TJob job, int
 /// </remarks>
 public sealed class ChannelWorkers<TJob, TResult> : IAsyncDisposable
 {
+    private const int MaxSpare = 4_096;
+
     private readonly Channel<Submission<TJob, TResult>> _queue;
     private readonly ObjectPool<Submission<TJob, TResult>> _submissions;
     private readonly Stack<Worker<TJob, TResult>> _idle = new();
@@ -40,7 +42,8 @@ public sealed class ChannelWorkers<TJob, TResult> : IAsyncDisposable
         Resize(size);
         Handler = handler;
         _queue = Channel.CreateBounded<Submission<TJob, TResult>>(capacity);
-        _submissions = new DefaultObjectPool<Submission<TJob, TResult>>(new SubmissionPolicy(this), maximumRetained: Math.Min(capacity, 4_096));
+        _submissions = new DefaultObjectPool<Submission<TJob, TResult>>(
+            new DefaultPooledObjectPolicy<Submission<TJob, TResult>>(), maximumRetained: Math.Min(capacity, MaxSpare));
     }
 
     /// <summary>Gets how many jobs may run at the same time.</summary>
@@ -60,8 +63,7 @@ public sealed class ChannelWorkers<TJob, TResult> : IAsyncDisposable
     public ValueTask<TResult> RunAsync(TJob job, CancellationToken cancellationToken = default)
     {
         if (cancellationToken.IsCancellationRequested) return ValueTask.FromCanceled<TResult>(cancellationToken);
-        var submission = _submissions.Get();
-        submission.Begin(job, cancellationToken);
+        var submission = Submission<TJob, TResult>.Begin(job, _submissions, cancellationToken);
         if (!_queue.Writer.TryWrite(submission)) return RunWhenRoomAsync(submission, cancellationToken);
         Wake();
         return submission.Task;
@@ -93,8 +95,6 @@ public sealed class ChannelWorkers<TJob, TResult> : IAsyncDisposable
         submission = null!;
         return _busy <= Size && _queue.Reader.TryRead(out submission!) || Leave(worker);
     }
-
-    internal void Recycle(Submission<TJob, TResult> submission) => _submissions.Return(submission);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<TResult> RunWhenRoomAsync(Submission<TJob, TResult> submission, CancellationToken cancellationToken)
@@ -144,12 +144,5 @@ public sealed class ChannelWorkers<TJob, TResult> : IAsyncDisposable
         }
         if (_queue.Reader.Count > 0) Wake();
         return false;
-    }
-
-    private sealed class SubmissionPolicy(ChannelWorkers<TJob, TResult> workers) : PooledObjectPolicy<Submission<TJob, TResult>>
-    {
-        public override Submission<TJob, TResult> Create() => new(workers);
-
-        public override bool Return(Submission<TJob, TResult> submission) => true;
     }
 }

@@ -1,11 +1,12 @@
 namespace DistributedPatterns.WorkerPool;
 
-/// <summary>A job that was taken on.</summary>
+/// <summary>A job that was taken on. In process it gives the outcome also after the pool has forgotten the job.</summary>
 public class JobHandle
 {
     private readonly IWorkerPool _pool;
+    private readonly Task<JobStatus>? _ended;
 
-    internal JobHandle(IWorkerPool pool, string id, bool isNew) => (_pool, Id, IsNew) = (pool, id, isNew);
+    internal JobHandle(IWorkerPool pool, string id, bool isNew, Task<JobStatus>? ended = null) => (_pool, Id, IsNew, _ended) = (pool, id, isNew, ended);
 
     public string Id { get; }
 
@@ -13,12 +14,13 @@ public class JobHandle
     public bool IsNew { get; }
 
     /// <inheritdoc cref="IWorkerPool.WaitAsync"/>
-    public Task<JobStatus> WaitAsync(CancellationToken cancellationToken = default) => _pool.WaitAsync(Id, cancellationToken);
+    public Task<JobStatus> WaitAsync(CancellationToken cancellationToken = default) =>
+        _ended?.WaitAsync(cancellationToken) ?? _pool.WaitAsync(Id, cancellationToken);
 
     /// <inheritdoc cref="IWorkerPool.CancelAsync"/>
     public ValueTask<JobCancellation> CancelAsync(CancellationToken cancellationToken = default) => _pool.CancelAsync(Id, cancellationToken);
 
-    internal JobHandle<TResult> As<TResult>(Func<JobStatus, TResult> read) => new(_pool, Id, IsNew, read);
+    internal JobHandle<TResult> As<TResult>(Func<JobStatus, TResult> read) => new(_pool, Id, IsNew, _ended, read);
 }
 
 /// <summary>A job that was taken on and makes a <typeparamref name="TResult"/>.</summary>
@@ -26,7 +28,8 @@ public sealed class JobHandle<TResult> : JobHandle
 {
     private readonly Func<JobStatus, TResult> _read;
 
-    internal JobHandle(IWorkerPool pool, string id, bool isNew, Func<JobStatus, TResult> read) : base(pool, id, isNew) => _read = read;
+    internal JobHandle(IWorkerPool pool, string id, bool isNew, Task<JobStatus>? ended, Func<JobStatus, TResult> read)
+        : base(pool, id, isNew, ended) => _read = read;
 
     /// <summary>Waits for the job's result.</summary>
     /// <exception cref="JobFailedException">The job failed, or is dead.</exception>

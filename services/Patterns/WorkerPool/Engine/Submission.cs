@@ -1,19 +1,25 @@
 using System.Threading.Tasks.Sources;
+using Microsoft.Extensions.ObjectPool;
 
 namespace DistributedPatterns.WorkerPool.Engine;
 
 /// <summary>A job on its way to a worker and its result on the way back: one reusable object that is queue entry, awaitable and work item.</summary>
-internal sealed class Submission<TJob, TResult>(ChannelWorkers<TJob, TResult> workers) : IValueTaskSource<TResult>, IThreadPoolWorkItem
+internal sealed class Submission<TJob, TResult> : IValueTaskSource<TResult>, IThreadPoolWorkItem
 {
     private const int Queued = 1;
     private const int Started = 2;
     private const int Cancelled = 3;
 
     private ManualResetValueTaskSourceCore<TResult> _awaitable;
+    private ObjectPool<Submission<TJob, TResult>>? _home;
     private CancellationTokenRegistration _registration;
     private TResult _result = default!;
     private Exception? _error;
     private int _state;
+
+    // A caller that goes on with a result and submits the next job does both on one thread: then nothing is shared.
+    [ThreadStatic]
+    private static Submission<TJob, TResult>? s_spare;
 
     public TJob Job { get; private set; } = default!;
 
@@ -21,7 +27,17 @@ internal sealed class Submission<TJob, TResult>(ChannelWorkers<TJob, TResult> wo
 
     public ValueTask<TResult> Task => new(this, _awaitable.Version);
 
-    public void Begin(TJob job, CancellationToken cancellationToken)
+    /// <param name="home">Where it goes when it is through.</param>
+    public static Submission<TJob, TResult> Begin(TJob job, ObjectPool<Submission<TJob, TResult>> home, CancellationToken cancellationToken)
+    {
+        var submission = s_spare ?? home.Get();
+        s_spare = null;
+        submission._home = home;
+        submission.Begin(job, cancellationToken);
+        return submission;
+    }
+
+    private void Begin(TJob job, CancellationToken cancellationToken)
     {
         (Job, CancellationToken, _state) = (job, cancellationToken, Queued);
         if (cancellationToken.CanBeCanceled) _registration = cancellationToken.UnsafeRegister(static self => ((Submission<TJob, TResult>)self!).Cancel(), this);
@@ -30,6 +46,11 @@ internal sealed class Submission<TJob, TResult>(ChannelWorkers<TJob, TResult> wo
     /// <summary>Takes the job, unless it was cancelled: then it has its outcome and is not used again.</summary>
     public bool TryStart()
     {
+        if (!CancellationToken.CanBeCanceled)
+        {
+            _state = Started;
+            return true;
+        }
         if (Interlocked.CompareExchange(ref _state, Started, Queued) != Queued) return false;
         // Waits for a call-back under way: it must not meet the next job that uses this object.
         _registration.Dispose();
@@ -87,6 +108,7 @@ internal sealed class Submission<TJob, TResult>(ChannelWorkers<TJob, TResult> wo
     {
         _awaitable.Reset();
         (Job, CancellationToken, _registration, _result, _error, _state) = (default!, default, default, default!, null, 0);
-        workers.Recycle(this);
+        if (s_spare is null) s_spare = this;
+        else _home!.Return(this);
     }
 }
