@@ -11,6 +11,8 @@ namespace DistributedPatterns.ProducerConsumer;
 public abstract class Delivery : IAsyncDisposable
 {
     private readonly IDeliveryOwner _owner;
+    private LazySignal _leaseLost;
+    private LazySignal _cancelRequested;
     private int _ended; // 1 once settled, detached or disposed: disposing does nothing more
 
     private protected Delivery(IDeliveryOwner owner, string id, long token, int attempt) => (_owner, Id, Token, Attempt) = (owner, id, token, attempt);
@@ -36,12 +38,23 @@ public abstract class Delivery : IAsyncDisposable
     public ActivityContext CreatedIn { get; internal init; }
 
     /// <summary>Gets what fires when this consumer must stop because it may no longer be the only holder. In process it never does, unless the queue is disposed.</summary>
-    public abstract CancellationToken LeaseLost { get; }
+    public CancellationToken LeaseLost => _leaseLost.Token;
 
     /// <summary>Gets what fires when somebody cancelled the item. Stop, then nack or release it; an ack still counts.</summary>
-    public abstract CancellationToken CancelRequested { get; }
+    public CancellationToken CancelRequested => _cancelRequested.Token;
 
     internal bool HasEnded => Volatile.Read(ref _ended) != 0;
+
+    internal bool IsLeaseLost => _leaseLost.HasFired;
+
+    /// <summary>Gets whether somebody waits for the item's end.</summary>
+    internal bool IsWatched { get; init; }
+
+    /// <summary>Gets or sets until when, by the process' monotonic clock, this consumer may think it is the only holder.</summary>
+    internal long HeldUntil { get; set; }
+
+    /// <summary>Gets or sets how many settlements are on their way; a renewal that is refused meanwhile says nothing.</summary>
+    internal int Settling;
 
     /// <summary>The work is done.</summary>
     /// <param name="result">Kept with the item's end, for <see cref="IWorkQueue{T}.GetResultAsync"/>; at most 64 KiB.</param>
@@ -66,35 +79,31 @@ public abstract class Delivery : IAsyncDisposable
         _owner.SettleAsync(Settlement.DeadLetter(this, reason), cancellationToken);
 
     /// <summary>Leaves the item to whoever knows its id and token, for <paramref name="lease"/> from now; nobody renews it here any more, and disposing does nothing.</summary>
-    public async ValueTask<SettleOutcome> DetachAsync(TimeSpan lease, CancellationToken cancellationToken = default)
-    {
-        End();
-        return await _owner.SettleAsync(Settlement.Extend(Id, Token, lease), cancellationToken).ConfigureAwait(false);
-    }
+    public ValueTask<SettleOutcome> DetachAsync(TimeSpan lease, CancellationToken cancellationToken = default) =>
+        _owner.DetachAsync(this, lease, cancellationToken);
 
-    /// <summary>Gives the item back unless it was settled or detached.</summary>
-    public async ValueTask DisposeAsync()
+    /// <summary>Begins the span of the work on this item: in the consumer's own trace, linked to the span that enqueued it. Dispose it when the work is done.</summary>
+    public Activity? StartProcess() => _owner.StartProcess(this);
+
+    /// <summary>Gives the item back unless it was settled, detached or lost. Never throws: what cannot be given back comes back by its lease.</summary>
+    public ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
-        if (!HasEnded) await ReleaseAsync(CancellationToken.None).ConfigureAwait(false);
-        End();
+        return HasEnded ? ValueTask.CompletedTask : _owner.AbandonAsync(this);
     }
+
+    internal Task LoseAsync() => _leaseLost.FireAsync();
+
+    internal Task RequestCancelAsync() => _cancelRequested.FireAsync();
 
     /// <summary>Notes that this handle is through; false when it was already.</summary>
-    internal bool End()
-    {
-        if (Interlocked.Exchange(ref _ended, 1) != 0) return false;
-        OnEnd();
-        return true;
-    }
-
-    private protected abstract void OnEnd();
+    internal bool End() => Interlocked.Exchange(ref _ended, 1) == 0;
 }
 
 /// <inheritdoc/>
-public abstract class Delivery<T> : Delivery
+public sealed class Delivery<T> : Delivery
 {
-    private protected Delivery(IDeliveryOwner owner, string id, long token, int attempt, T payload) : base(owner, id, token, attempt) => Payload = payload;
+    internal Delivery(IDeliveryOwner owner, string id, long token, int attempt, T payload) : base(owner, id, token, attempt) => Payload = payload;
 
     public T Payload { get; }
 }
@@ -125,4 +134,10 @@ public enum RedeliveryReason
 internal interface IDeliveryOwner
 {
     ValueTask<SettleOutcome> SettleAsync(Settlement settlement, CancellationToken cancellationToken);
+
+    ValueTask<SettleOutcome> DetachAsync(Delivery delivery, TimeSpan lease, CancellationToken cancellationToken);
+
+    ValueTask AbandonAsync(Delivery delivery);
+
+    Activity? StartProcess(Delivery delivery);
 }

@@ -52,6 +52,8 @@ public readonly record struct Settlement
     /// <inheritdoc cref="DeadLetter(Delivery, string)"/>
     public static Settlement DeadLetter(string id, long token, string reason) => new(SettleVerb.DeadLetter, id, token, null) { Reason = reason };
 
+    internal Settlement WithReason(string reason) => this with { Reason = reason };
+
     private static Settlement Of(SettleVerb verb, Delivery delivery) => new(verb, delivery.Id, delivery.Token, delivery);
 }
 
