@@ -14,7 +14,7 @@ internal sealed class RedisQueueScript
 
     private static readonly RedisScript s_script = RedisScript.Load("ProducerConsumer/queue.lua");
 
-    private static readonly string[] s_verbs = ["ack", "nack", "release", "extend", "dead"]; // by SettleVerb
+    private static readonly string[] s_verbs = ["ack", "nack", "release", "extend", "dead", "fail"]; // by SettleVerb
 
     private readonly IConnectionMultiplexer _redis;
     private readonly RedisWorkQueueOptions _options;
@@ -93,7 +93,7 @@ internal sealed class RedisQueueScript
         {
             var one = settlements[i];
             (arguments[at++], arguments[at++], arguments[at++]) = (s_verbs[(int)one.Verb], one.Id, one.Token.ToString(CultureInfo.InvariantCulture));
-            (arguments[at++], arguments[at++]) = (Milliseconds(one.Time), one.Verb == SettleVerb.Ack ? one.Result : one.Reason);
+            (arguments[at++], arguments[at++]) = (Milliseconds(one.Time), one.Verb is SettleVerb.Ack or SettleVerb.Fail ? one.Result : one.Reason);
         }
         var reply = await CallAsync(arguments, budget, since, CancellationToken.None).ConfigureAwait(false);
         if ((int)reply[0] == 1) Ring(ReadyBell);
@@ -182,6 +182,7 @@ internal sealed class RedisQueueScript
             Redelivered = (long)n[8],
             Sealed = (int)n[9] == 1,
             OldestAge = TimeSpan.FromMilliseconds((long)n[14]),
+            Failed = (long)n[15],
         };
     }
 

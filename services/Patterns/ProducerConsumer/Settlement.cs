@@ -28,6 +28,12 @@ public readonly record struct Settlement
     /// <inheritdoc cref="Ack(Delivery, ReadOnlyMemory{byte})"/>
     public static Settlement Ack(string id, long token, ReadOnlyMemory<byte> result = default) => new(SettleVerb.Ack, id, token, null) { Result = result };
 
+    /// <summary>The work came to its end, and its outcome is an error that is nobody's business but the producer's: kept like a result, counted as failed.</summary>
+    public static Settlement Fail(Delivery delivery, ReadOnlyMemory<byte> result = default) => Of(SettleVerb.Fail, delivery) with { Result = result };
+
+    /// <inheritdoc cref="Fail(Delivery, ReadOnlyMemory{byte})"/>
+    public static Settlement Fail(string id, long token, ReadOnlyMemory<byte> result = default) => new(SettleVerb.Fail, id, token, null) { Result = result };
+
     /// <summary>The work failed; it comes again after <paramref name="delay"/>, at its old place, or is dead after the last attempt.</summary>
     public static Settlement Nack(Delivery delivery, TimeSpan delay, string reason) => Of(SettleVerb.Nack, delivery) with { Time = delay, Reason = reason };
 
@@ -65,6 +71,9 @@ public enum SettleVerb
     Release,
     Extend,
     DeadLetter,
+
+    /// <summary>An <see cref="Ack"/> that is counted apart.</summary>
+    Fail,
 }
 
 /// <summary>What the queue answers to a settlement.</summary>

@@ -11,6 +11,9 @@ namespace DistributedPatterns.ProducerConsumer;
 /// <param name="Cancelled">Were cancelled.</param>
 public sealed record WorkQueueLedger(long In, long Ready, long Delayed, long Leased, long Dead, long Dropped, long Done, long Cancelled)
 {
+    /// <summary>Gets how many of <see cref="Done"/> were settled as failed.</summary>
+    public long Failed { get; init; }
+
     /// <summary>Gets how many enqueues found no room. They are no part of <see cref="In"/>.</summary>
     public long Rejected { get; init; }
 

@@ -11,15 +11,15 @@
 --   reserve leaseMs maxAttempts count request -> {wakeMs, room, {id payload token attempt leftMs ageMs ttlLeftMs(-1 none) why}..}
 --           wakeMs 0: more is ready, -1: nothing to wait for, -2: sealed and empty. The same request again is the same hand-out, no attempt counted
 --           twice, until one of its items is settled or runs out. count 0 only moves what is due: there is no janitor, whoever reserves or waits does it.
---   settle  maxAttempts {verb(ack|nack|release|extend|dead) id token ms text}..  text: a result or a reason
+--   settle  maxAttempts {verb(ack|fail|nack|release|extend|dead) id token ms text}..  text: a result or a reason
 --           -> {woke, room, code..}: 1 done 2 dead 3 cancelled 4 extended, cancel asked 0 stale -1 unknown. A repetition is answered alike.
 --   cancel  id -> {code, room}: 1 cancelled 2 asked, the holder sees 4 at its next extend 0 ended -1 unknown
 --   status  id.. -> {state attempts cancel note result}..       state '' is unknown
 --   peek    offset count -> {id ageMs attempts note payload}..  oldest dead first
 --   replay  capacity count [id..] -> {replayed, dead left}      attempts from 0, old place. The one call whose repetition understates its count.
 --   seal    -> 1                                                 no more enqueues
---   stats   -> {in done cancelled dropped rejected expired fenced replayed redelivered sealed ready delayed leased dead oldestMs}
---           one atomic reading: in = ready + delayed + leased + dead + dropped + done + cancelled
+--   stats   -> {in done cancelled dropped rejected expired fenced replayed redelivered sealed ready delayed leased dead oldestMs failed}
+--           one atomic reading: in = ready + delayed + leased + dead + dropped + done + cancelled; failed is a part of done
 -- room 1: producers wait and there is room for one. woke 1: an item became ready.
 local call, unpack = redis.call, unpack or table.unpack
 local READY, DELAYED, LEASE, JOBS, INFO, DEAD, DONE, META = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
@@ -237,8 +237,9 @@ elseif op == 'settle' then
     else
       reopen(r); out_of(LEASE, id)
       r.seen = '1'; r.note = verb
-      if verb == 'ack' then
+      if verb == 'ack' or verb == 'fail' then
         finish(id, r, 'f', text)
+        if verb == 'fail' then count('failed') end
       elseif verb == 'dead' then
         r.note = 'dead ' .. text; bury(id, r); code = 2
       else
@@ -316,6 +317,7 @@ elseif op == 'stats' then
   for _, z in ipairs({READY, DELAYED, LEASE, DEAD}) do out[#out + 1] = call('ZCARD', z) end
   local head = call('ZRANGE', READY, 0, 0)[1]                  -- the next in line: the oldest of all where there is one priority
   out[#out + 1] = head and math.max(0, now - tonumber(load(head).born)) or 0
+  out[#out + 1] = tonumber(call('HGET', META, 'failed') or '0')
   return out
 end
 return redis.error_reply('ERR unknown operation ' .. tostring(op))
