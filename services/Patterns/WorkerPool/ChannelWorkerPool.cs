@@ -85,18 +85,18 @@ public sealed class ChannelWorkerPool : IWorkerPool, IAsyncDisposable
     /// <inheritdoc/>
     public async Task<DrainReport> DrainAsync(TimeSpan limit, CancellationToken cancellationToken = default)
     {
+        var before = _records.Snapshot().Ledger;
         _records.Close();
         await _intake.CancelAsync().ConfigureAwait(false);
-        var before = _records.Snapshot().Ledger;
         await IdleAsync(limit, cancellationToken).ConfigureAwait(false);
 
         var left = _records.Open();
         foreach (var job in left) TakeBack(job, new JobError("drained", "The pool was drained before the job had a result."));
         if (left.Count > 0) await IdleAsync(_options.StopGrace, CancellationToken.None).ConfigureAwait(false);
 
-        var handedBack = left.Where(job => job.State == JobState.Cancelled).Select(job => job.Id).ToArray();
         var after = _records.Snapshot();
-        return new DrainReport(Ended(after.Ledger) - Ended(before) - handedBack.Length, handedBack, after.Running);
+        var handedBack = left.Count(job => job.State == JobState.Cancelled);
+        return new DrainReport(Ended(after.Ledger) - Ended(before) - handedBack, handedBack, after.Running);
 
         static long Ended(JobLedger ledger) => ledger.Submitted - ledger.Queued - ledger.Running;
     }
@@ -173,7 +173,7 @@ public sealed class ChannelWorkerPool : IWorkerPool, IAsyncDisposable
         if (before < JobState.Done) job.Cancel();
         return before switch
         {
-            JobState.Queued => JobCancellation.Cancelled,
+            JobState.Queued or JobState.Cancelled => JobCancellation.Cancelled,
             JobState.Running => JobCancellation.Asked,
             _ => JobCancellation.TooLate,
         };

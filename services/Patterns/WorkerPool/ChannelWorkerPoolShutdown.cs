@@ -13,12 +13,12 @@ internal sealed partial class ChannelWorkerPoolShutdown(
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         var report = await pool.DrainAsync(options.Value.ShutdownLimit, cancellationToken).ConfigureAwait(false);
-        if (report.HandedBack.Count + report.NotStopped.Count > 0) LogLeft(report.Finished, report.HandedBack.Count, report.NotStopped.Count);
+        if (report.HandedBack + report.NotStopped.Count > 0) LogLeft(report.Finished, report.HandedBack, report.NotStopped.Count);
         foreach (var job in report.NotStopped) LogNotStopped(job.Id, job.Job, job.Since);
     }
 
     [LoggerMessage(LogLevel.Warning, "The worker pool stopped: {Finished} jobs finished, {HandedBack} were cancelled, {NotStopped} did not stop")]
-    private partial void LogLeft(long finished, int handedBack, int notStopped);
+    private partial void LogLeft(long finished, long handedBack, int notStopped);
 
     [LoggerMessage(LogLevel.Warning, "Job {Id} ({Job}) does not honour its token; it has been running for {Since}")]
     private partial void LogNotStopped(string id, string job, TimeSpan since);

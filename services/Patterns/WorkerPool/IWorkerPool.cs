@@ -13,7 +13,7 @@ namespace DistributedPatterns.WorkerPool;
 /// <item>A job whose deadline has passed is not run.</item>
 /// <item>Cancelling a caller's token ends that caller's waiting, never the job.</item>
 /// </list>
-/// <para><see cref="ChannelWorkerPool"/> lives and dies with its process and runs an attempt once. <c>RedisWorkerPool</c> survives
+/// <para><see cref="ChannelWorkerPool"/> lives and dies with its process and runs an attempt once. <see cref="RedisWorkerPool"/> survives
 /// the death of submitters and workers; for that a job may run twice, even at the same time, and one outcome counts.</para>
 /// </remarks>
 public interface IWorkerPool
@@ -73,13 +73,13 @@ public sealed record JobRequest(string Job, JsonElement Input)
 /// <summary>What <see cref="IWorkerPool.CancelAsync"/> did.</summary>
 public enum JobCancellation
 {
-    /// <summary>The job was waiting and is cancelled.</summary>
+    /// <summary>The job is cancelled: it was waiting, or had been cancelled before.</summary>
     Cancelled,
 
     /// <summary>The job runs; its token is being cancelled. It may still finish.</summary>
     Asked,
 
-    /// <summary>The job had ended already.</summary>
+    /// <summary>The job had ended otherwise.</summary>
     TooLate,
 
     /// <summary>The id is not known (any more).</summary>
@@ -88,6 +88,6 @@ public enum JobCancellation
 
 /// <summary>What became of the open jobs of a pool that was drained.</summary>
 /// <param name="Finished">How many ended by themselves while the pool drained.</param>
-/// <param name="HandedBack">The jobs that did not get to their end. In process they are cancelled, across processes they wait in the queue.</param>
+/// <param name="HandedBack">How many did not get to their end. In process they are cancelled, across processes they wait in the queue.</param>
 /// <param name="NotStopped">The jobs that ran on although their token was cancelled.</param>
-public sealed record DrainReport(long Finished, IReadOnlyList<string> HandedBack, IReadOnlyList<RunningJob> NotStopped);
+public sealed record DrainReport(long Finished, long HandedBack, IReadOnlyList<RunningJob> NotStopped);

@@ -8,7 +8,8 @@ public sealed record JobStatus
 {
     public required string Id { get; init; }
 
-    public required string Job { get; init; }
+    /// <summary>Gets the job's name; <see langword="null"/> when all that is left of the job is its id.</summary>
+    public string? Job { get; init; }
 
     public required JobState State { get; init; }
 
@@ -57,6 +58,8 @@ public sealed record JobError(string Kind, string Message)
     internal static JobError Of(Exception error) => new(error.GetType().Name, error.Message);
 
     internal static JobError Deadline { get; } = new("deadline", "The job's deadline passed before it had a result.");
+
+    internal static JobError Expired { get; } = new("expired", "The worker of the last attempt died, or was cut off longer than its lease.");
 }
 
 /// <summary>A job on a worker.</summary>
@@ -101,7 +104,7 @@ public sealed record JobLedger(long Submitted, long Done, long Failed, long Canc
 
 /// <summary>What happened besides.</summary>
 /// <param name="Rejected">Submits refused because the pool was full.</param>
-/// <param name="Retried">Attempts that threw and were followed by another one.</param>
-/// <param name="Redelivered">Attempts whose worker died or lost its lease. Always 0 in process.</param>
+/// <param name="Redelivered">Attempts that were not their job's first, whatever ended the one before: an error, a crash, a hand-back.</param>
+/// <param name="Expired">Attempts whose worker died or lost its lease. Always 0 in process.</param>
 /// <param name="Fenced">Outcomes refused because their attempt no longer held the job. Always 0 in process.</param>
-public sealed record JobCounters(long Rejected = 0, long Retried = 0, long Redelivered = 0, long Fenced = 0);
+public sealed record JobCounters(long Rejected = 0, long Redelivered = 0, long Expired = 0, long Fenced = 0);

@@ -1,7 +1,14 @@
 using System.Text.Json.Serialization.Metadata;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Members;
+using DistributedPatterns.Payloads;
+using DistributedPatterns.ProducerConsumer;
 using DistributedPatterns.WorkerPool;
+using DistributedPatterns.WorkerPool.Engine;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -47,4 +54,55 @@ public static class WorkerPoolServiceCollectionExtensions
         services.AddHostedService<ChannelWorkerPoolShutdown>();
         return services.AddKeyedSingleton<IWorkerPool>(Variants.Channel, (provider, _) => provider.GetRequiredService<ChannelWorkerPool>());
     }
+
+    /// <summary>Registers <see cref="IWorkerPool"/> across processes, under <see cref="Variants.Distributed"/>: it submits and watches jobs. Settings: <c>Patterns:WorkerPool:Redis</c>.</summary>
+    /// <remarks>Needs an <see cref="IConnectionMultiplexer"/>. The jobs run in processes that call <see cref="AddRedisWorkers"/>.</remarks>
+    public static IServiceCollection AddRedisWorkerPool(this IServiceCollection services, Action<RedisWorkerPoolOptions>? configure = null)
+    {
+        AddRedisParts(services, configure);
+        services.TryAddSingleton(provider => new RedisWorkerPool(
+            QueueOf(provider), provider.GetRequiredService<RedisWorkerRegistry>(), provider.GetRequiredService<JobCatalog>(),
+            provider.GetRequiredService<IOptions<RedisWorkerPoolOptions>>(), provider.GetRequiredService<TimeProvider>()));
+        return services.AddKeyedSingleton<IWorkerPool>(Variants.Distributed, (provider, _) => provider.GetRequiredService<RedisWorkerPool>());
+    }
+
+    /// <summary>Gives this process workers: it runs jobs that any process submits. Settings: <c>Patterns:WorkerPool:Redis</c>.</summary>
+    public static IServiceCollection AddRedisWorkers(this IServiceCollection services, Action<RedisWorkerPoolOptions>? configure = null)
+    {
+        AddRedisParts(services, configure);
+        return services.AddHostedService(provider =>
+        {
+            var options = provider.GetRequiredService<IOptions<RedisWorkerPoolOptions>>();
+            var name = options.Value.Name ?? provider.GetRequiredService<IOptions<MembersOptions>>().Value.Id;
+            return new RedisWorkers(
+                QueueOf(provider), provider.GetRequiredService<RedisWorkerRegistry>(), provider.GetRequiredService<JobCatalog>(), name,
+                options, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisWorkers>>());
+        });
+    }
+
+    private static void AddRedisParts(IServiceCollection services, Action<RedisWorkerPoolOptions>? configure)
+    {
+        var options = services.AddOptions<RedisWorkerPoolOptions>()
+            .BindConfiguration("Patterns:WorkerPool:Redis").ValidateDataAnnotations().ValidateOnStart();
+        if (configure is not null) options.Configure(configure);
+        if (services.Any(service => service.ServiceType == typeof(RedisWorkerRegistry))) return;
+
+        services.TryAddSingleton<JobCatalog>();
+        services.AddSingleton<RedisWorkerRegistry>();
+        services.AddRedisWorkQueue(RedisWorkerPool.QueueName, PayloadCodec.Json(WorkerPoolJson.Default.JobEnvelope));
+        services.AddOptions<RedisWorkQueueOptions>(RedisWorkerPool.QueueName)
+            .Configure<IOptions<RedisWorkerPoolOptions>, JobCatalog>((queue, pool, catalog) => Configure(queue, pool.Value, catalog));
+    }
+
+    private static void Configure(RedisWorkQueueOptions queue, RedisWorkerPoolOptions pool, JobCatalog catalog)
+    {
+        (queue.KeyTag, queue.Capacity, queue.FullWait) = (pool.KeyTag, pool.Capacity, pool.FullWait);
+        queue.WhenFull = pool.WhenFull == PoolFullPolicy.Wait ? QueueFullPolicy.Wait : QueueFullPolicy.Reject;
+        (queue.DoneKeep, queue.DoneKeepFor, queue.Lease, queue.RetryFor) = (pool.KeepEnded, pool.KeepEndedFor, pool.Lease, pool.RetryFor);
+        // The queue buries what its workers never came back from; a job that may be tried less often is buried by whoever gets it next.
+        queue.MaxAttempts = catalog.All.Select(job => job.Options.MaxAttempts).DefaultIfEmpty(1).Max();
+    }
+
+    private static IWorkQueue<JobEnvelope> QueueOf(IServiceProvider provider) =>
+        provider.GetRequiredKeyedService<IWorkQueue<JobEnvelope>>(WorkQueueKey.Distributed(RedisWorkerPool.QueueName));
 }

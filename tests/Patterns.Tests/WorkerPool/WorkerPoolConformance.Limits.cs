@@ -141,7 +141,7 @@ public abstract partial class WorkerPoolConformance
         var report = await draining;
 
         Assert.Equal(2 * Processes, report.Finished);
-        Assert.Empty(report.HandedBack);
+        Assert.Equal(0, report.HandedBack);
         Assert.Empty(report.NotStopped);
         foreach (var job in jobs) Assert.Equal(JobState.Done, (await job.WaitAsync(TestStop)).State);
         await Assert.ThrowsAsync<WorkerPoolDrainingException>(async () => await host.Pool.SubmitAsync(square, 9, TestStop));
@@ -164,7 +164,7 @@ public abstract partial class WorkerPoolConformance
         Volatile.Write(ref isOpen, true);
 
         Assert.Equal(0, report.Finished);
-        Assert.Equal(jobs.Select(job => job.Id).Order(), report.HandedBack.Order());
+        Assert.Equal(jobs.Count, report.HandedBack);
         Assert.Empty(report.NotStopped);
         await host.Pool.ResumeAsync(TestStop);
         foreach (var job in jobs)
@@ -190,7 +190,7 @@ public abstract partial class WorkerPoolConformance
         gate.Open();
 
         Assert.Equal((job.Id, "square"), (report.NotStopped.Single().Id, report.NotStopped.Single().Job));
-        Assert.Empty(report.HandedBack);
+        Assert.Equal(0, report.HandedBack);
         Assert.Equal(9, await job.ResultAsync(TestStop)); // it came to its end after all
         await AssertAddsUpAsync(host.Pool);
     }

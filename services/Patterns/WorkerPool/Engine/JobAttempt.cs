@@ -32,18 +32,8 @@ internal static class JobAttempt
             var error = isOverLimit && !isDeadlineFirst ? new JobTimeLimitException(options.TimeLimit) : thrown;
             activity?.SetStatus(ActivityStatusCode.Error, error.Message);
             measured.Fail(error);
-            return isOverLimit && isDeadlineFirst ? new(AttemptVerdict.Dead) { Error = JobError.Deadline } : Judge(error, options, context.Attempt, left);
+            return isOverLimit && isDeadlineFirst ? new(AttemptVerdict.Dead) { Error = JobError.Deadline } : AttemptOutcome.Of(error, options, context.Attempt, left);
         }
-    }
-
-    private static AttemptOutcome Judge(Exception error, JobOptions options, int attempt, TimeSpan? left)
-    {
-        if (!options.IsRetryable(error)) return new(AttemptVerdict.Failed) { Error = JobError.Of(error) };
-        if (attempt >= options.MaxAttempts) return new(AttemptVerdict.Dead) { Error = JobError.Of(error) };
-        var delay = options.DelayAfter(attempt, Random.Shared);
-        return delay >= left
-            ? new(AttemptVerdict.Dead) { Error = JobError.Deadline }
-            : new(AttemptVerdict.Retry) { Error = JobError.Of(error), Delay = delay };
     }
 }
 
@@ -65,4 +55,15 @@ internal readonly record struct AttemptOutcome(AttemptVerdict Verdict)
 
     /// <summary>Gets how long to wait before the next attempt.</summary>
     public TimeSpan Delay { get; init; }
+
+    /// <summary>Says what an error of an attempt means for its job.</summary>
+    public static AttemptOutcome Of(Exception error, JobOptions options, int attempt, TimeSpan? left)
+    {
+        if (!options.IsRetryable(error)) return new(AttemptVerdict.Failed) { Error = JobError.Of(error) };
+        if (attempt >= options.MaxAttempts) return new(AttemptVerdict.Dead) { Error = JobError.Of(error) };
+        var delay = options.DelayAfter(attempt, Random.Shared);
+        return delay >= left
+            ? new(AttemptVerdict.Dead) { Error = JobError.Deadline }
+            : new(AttemptVerdict.Retry) { Error = JobError.Of(error), Delay = delay };
+    }
 }

@@ -130,7 +130,7 @@ internal sealed class JobRecords(int keepEnded, TimeSpan keepEndedFor, TimeProvi
             return new WorkerPoolSnapshot
             {
                 Ledger = new(_submitted, _done, _failed, _cancelled, _dead, _queued, _running),
-                Counters = new(Retried: _retried),
+                Counters = new(Redelivered: _retried),
                 OldestQueued = oldest is null ? TimeSpan.Zero : time.GetElapsedTime(oldest.Since),
                 Running = RunningLocked(),
             };
