@@ -18,7 +18,7 @@ internal sealed class RedisPoolCluster : IAsyncDisposable
 
     private RedisPoolCluster(RedisBackend server, JobDefinition[] definitions, Action<RedisWorkerPoolOptions>? configure)
     {
-        var tag = SharedRedis.NewTag();
+        var tag = KeyTag = SharedRedis.NewTag();
         (_server, _definitions) = (server, definitions);
         _configure = options =>
         {
@@ -26,6 +26,8 @@ internal sealed class RedisPoolCluster : IAsyncDisposable
             configure?.Invoke(options);
         };
     }
+
+    public string KeyTag { get; }
 
     public IWorkerPool Pool { get; private set; } = null!;
 
@@ -53,12 +55,12 @@ internal sealed class RedisPoolCluster : IAsyncDisposable
         }));
 
     /// <summary>Adds another process that submits.</summary>
-    public async Task<IWorkerPool> AddSubmitterAsync(Action<RedisWorkerPoolOptions>? configure = null) =>
-        (await AddAsync("another", services => services.AddRedisWorkerPool(options =>
-        {
-            _configure(options);
-            configure?.Invoke(options);
-        }))).Services.GetRequiredKeyedService<IWorkerPool>(Variants.Distributed);
+    public async Task<IWorkerPool> AddSubmitterAsync() =>
+        (await AddAsync("another", services => services.AddRedisWorkerPool(_configure))).Services.GetRequiredKeyedService<IWorkerPool>(Variants.Distributed);
+
+    /// <summary>Takes a submitter's connection away, without a word to anybody.</summary>
+    public async Task CutOffAsync(IWorkerPool submitter) =>
+        await _hosts.Single(pair => pair.Host.Services.GetKeyedService<IWorkerPool>(Variants.Distributed) == submitter).Redis.CloseAsync(allowCommandsToComplete: false);
 
     public async ValueTask DisposeAsync()
     {
