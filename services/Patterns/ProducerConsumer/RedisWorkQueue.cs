@@ -65,7 +65,7 @@ public sealed partial class RedisWorkQueue<T> : IWorkQueue<T>, IDeliveryOwner, I
 
     /// <inheritdoc/>
     public async ValueTask<ReadOnlyMemory<byte>?> GetResultAsync(string id, CancellationToken cancellationToken = default) =>
-        await FindAsync(id, cancellationToken).ConfigureAwait(false) is { State: WorkItemState.Done } done ? done.Result : null;
+        await FindAsync(id, cancellationToken).ConfigureAwait(false) is { State: WorkItemState.Done } done ? done.Result : (ReadOnlyMemory<byte>?)null;
 
     /// <inheritdoc/>
     public async ValueTask<WorkItemStatus?> WaitForEndAsync(string id, CancellationToken cancellationToken = default) =>
