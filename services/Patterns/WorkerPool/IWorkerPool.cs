@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace DistributedPatterns.WorkerPool;
 
@@ -71,6 +72,7 @@ public sealed record JobRequest(string Job, JsonElement Input)
 }
 
 /// <summary>What <see cref="IWorkerPool.CancelAsync"/> did.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<JobCancellation>))]
 public enum JobCancellation
 {
     /// <summary>The job is cancelled: it was waiting, or had been cancelled before.</summary>

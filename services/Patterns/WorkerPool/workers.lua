@@ -1,4 +1,4 @@
--- Who has workers and what they run, and what all of them are told. Every call writes one key at most, so none can be torn.
+-- Who has workers and what they run, and what all of them are told. Each call has one write that matters, so none can be torn.
 -- KEYS: 1 workers(hash name->"expiryMs reportedMs report")  2 control(hash: closed, paused, size)                        all {jobs}
 -- ARGV: 1 op, then by op:
 --   beat  name ttlMs report -> control     keeps a process on the list for ttlMs
@@ -7,7 +7,7 @@
 --   read                    -> control
 --   list                    -> control, then {name ageMs report}..; forgets processes that are silent
 -- control is {closed, paused, size}. Guarantee: time is the server's; a repeated call does what one does.
-local call, op = redis.call, ARGV[1]
+local call, unpack, op = redis.call, unpack or table.unpack, ARGV[1]
 local WORKERS, CONTROL = KEYS[1], KEYS[2]
 local t = call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
@@ -15,8 +15,7 @@ local function fmt(x) return string.format('%.0f', x) end
 
 if op == 'beat' then call('HSET', WORKERS, ARGV[2], fmt(now + tonumber(ARGV[3])) .. ' ' .. fmt(now) .. ' ' .. ARGV[4])
 elseif op == 'leave' then call('HDEL', WORKERS, ARGV[2])
-elseif op == 'set' then
-  for i = 2, #ARGV, 2 do call('HSET', CONTROL, ARGV[i], ARGV[i + 1]) end
+elseif op == 'set' then call('HSET', CONTROL, unpack(ARGV, 2))
 elseif op ~= 'read' and op ~= 'list' then return redis.error_reply('ERR unknown operation ' .. tostring(op)) end
 
 local out = {}

@@ -66,15 +66,3 @@ internal static class JobOutcomes
 
     private static byte[] Bytes(StoredOutcome outcome) => JsonSerializer.SerializeToUtf8Bytes(outcome, WorkerPoolJson.Default.StoredOutcome);
 }
-
-/// <summary>Ids that begin with the job's name, so that an id alone says what it is.</summary>
-internal static class JobIds
-{
-    private const char Separator = '~';
-
-    public static string New(string job) => Of(job, Guid.CreateVersion7().ToString("N"));
-
-    public static string Of(string job, string rest) => $"{job}{Separator}{rest}";
-
-    public static string? JobOf(string id) => id.IndexOf(Separator) is > 0 and var at ? id[..at] : null;
-}
