@@ -38,7 +38,7 @@ internal sealed class WorkerPoolEndpoints
                 [FromQuery, Description("How long the job may take, waiting included, 1ms to 60m; for ever unless given.")] string? ttl,
                 [FromHeader(Name = JobRequests.IdempotencyKey), Description("Becomes part of the job's id: the same key and body get the first reply again.")] string? key) =>
                 endpoints.SubmitAsync(http, work, ttl, key))
-            .TakesQuery("work", "ttl").Accepts<JobSubmission>(isOptional: true, "application/json").WithSummary("Takes a job on.")
+            .TakesQuery("work", "ttl").TakesJobBody().WithSummary("Takes a job on.")
             .Produces<JobAccepted>(StatusCodes.Status202Accepted);
 
         var job = group.MapGroup("/jobs/{id}");

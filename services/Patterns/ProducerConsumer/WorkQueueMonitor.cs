@@ -11,6 +11,18 @@ internal interface IMonitoredQueue
     Task LookAsync(CancellationToken cancellationToken);
 }
 
+/// <summary>Makes the queue at the first look: that connects to Redis, and a host that can do other things must start without.</summary>
+internal sealed class LateMonitoredQueue(Func<IMonitoredQueue> make) : IMonitoredQueue
+{
+    private IMonitoredQueue? _queue;
+
+    public async Task LookAsync(CancellationToken cancellationToken)
+    {
+        _queue ??= await Task.Run(make, cancellationToken).ConfigureAwait(false); // connecting is synchronous
+        await _queue.LookAsync(cancellationToken).ConfigureAwait(false);
+    }
+}
+
 /// <summary>Looks at each queue of this process every second: nothing that is due lies there only because no consumer is alive.</summary>
 internal sealed partial class WorkQueueMonitor(IEnumerable<IMonitoredQueue> queues, TimeProvider clock, ILogger<WorkQueueMonitor> logger) : BackgroundService
 {

@@ -35,6 +35,6 @@ public static class WorkQueueServiceCollectionExtensions
     }
 
     private static IServiceCollection Monitor<T>(IServiceCollection services, string key) => services
-        .AddSingleton(provider => (IMonitoredQueue)provider.GetRequiredKeyedService<IWorkQueue<T>>(key))
+        .AddSingleton<IMonitoredQueue>(provider => new LateMonitoredQueue(() => (IMonitoredQueue)provider.GetRequiredKeyedService<IWorkQueue<T>>(key)))
         .AddHostedService<WorkQueueMonitor>();
 }
