@@ -3,6 +3,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 using ServiceDefaults.Redis;
 using StackExchange.Redis;
 
@@ -37,8 +38,10 @@ public static class RedisClientExtensions
         settings.ConnectionString = builder.Configuration.GetConnectionString(connectionName) ?? settings.ConnectionString;
         configureSettings?.Invoke(settings);
 
-        // At Information the client tells forty lines a connection.
+        // At Information the client tells forty lines a connection, and at Error a stack trace a connection and second while
+        // the server is away. People read one line about that, from members; whoever collects telemetry gets the errors too.
         builder.Logging.AddFilter("StackExchange.Redis", LogLevel.Warning);
+        builder.Logging.AddFilter<ConsoleLoggerProvider>("StackExchange.Redis", LogLevel.Critical);
         builder.Services.TryAddSingleton<RedisTracing>();
         if (!settings.DisableTracing)
         {

@@ -48,7 +48,9 @@ internal static class GatewayExtensions
         app.MapGet("/problems", Html.Problems).ExcludeFromDescription();
         app.MapGet("/problems/{slug}", Html.Problem).ExcludeFromDescription();
         app.MapOpenApi();
-        app.MapScalarApiReference(options => options.WithTitle("DistributedPatterns").DisableDefaultFonts());
+        // The page comes from here alone: nothing of it asks or tells another host.
+        app.MapScalarApiReference(options => options.WithTitle("DistributedPatterns")
+            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools());
         return app;
     }
 }

@@ -20,6 +20,8 @@ internal sealed class GatewayClient(Uri gateway) : IDisposable
     {
         using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative)) { Content = body };
         foreach (var (name, value) in headers) request.Headers.Add(name, value);
+        // A gateway that refuses a file by its length closes the connection: ask before sending, or its answer is lost.
+        if (body is StreamContent) request.Headers.ExpectContinue = true;
         try
         {
             var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);

@@ -15,7 +15,7 @@ internal sealed class ChannelPipelineRun : IPipelineRun
     private readonly TaskCompletionSource<PipelineStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _startedAt;
     private ChannelWiring? _wiring;
-    private PipelineStop? _stop;
+    private bool _isDraining;
 
     public ChannelPipelineRun(string id, PipelineDefinition definition, string input, TimeProvider time)
     {
@@ -30,7 +30,7 @@ internal sealed class ChannelPipelineRun : IPipelineRun
     public string Id { get; }
 
     public ValueTask<PipelineStatus> GetStatusAsync(CancellationToken cancellationToken = default) =>
-        new(_ended.Task.IsCompleted ? _ended.Task.Result : Read(_stop is null ? PipelineState.Running : PipelineState.Draining));
+        new(_ended.Task.IsCompleted ? _ended.Task.Result : Read(_isDraining ? PipelineState.Draining : PipelineState.Running));
 
     public Task<PipelineStatus> WaitAsync(CancellationToken cancellationToken = default) => _ended.Task.WaitAsync(cancellationToken);
 
@@ -39,7 +39,8 @@ internal sealed class ChannelPipelineRun : IPipelineRun
         lock (_scope)
         {
             if (_ended.Task.IsCompleted) return default;
-            _stop = how;
+            // For good: an abort that comes too late for a drained run must not make it one that read everything.
+            _isDraining |= how == PipelineStop.Drain;
             if (how == PipelineStop.Abort) _scope.Cancel();
             else _scope.StopReading();
         }
@@ -92,7 +93,7 @@ internal sealed class ChannelPipelineRun : IPipelineRun
 
         var state = error is not null ? PipelineState.Failed
             : result is null ? PipelineState.Aborted
-            : _stop is PipelineStop.Drain ? PipelineState.Drained
+            : _isDraining ? PipelineState.Drained
             : PipelineState.Completed;
         return Read(state).Ended(state, error, result);
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using DistributedPatterns.Members;
 using DistributedPatterns.Pipeline.Engine;
@@ -17,6 +18,7 @@ internal sealed partial class EpochDriver(
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromMilliseconds(200);
 
     private readonly CancellationTokenSource _allAcknowledged = new();
+    private readonly ConcurrentDictionary<string, string> _lostWorkers = new(StringComparer.Ordinal);
     private long _done;
 
     public RunScope Scope => scope;
@@ -82,7 +84,7 @@ internal sealed partial class EpochDriver(
         else if (error.IsSinkLost()) scope.Fail(new SinkLostException(error.Status.Detail));
         else if (error.StatusCode is StatusCode.Aborted) scope.Fail(new SinkLostException($"The sink refused epoch {number}: {error.Status.Detail}"));
         else if (error.StatusCode is StatusCode.FailedPrecondition) scope.Fail(new PipelineRunException($"{worker.Id}: {error.Status.Detail}"));
-        else LogWorkerLost(worker.Id, runId, error.Status.Detail);
+        else if (_lostWorkers.TryAdd(worker.Start, worker.Id)) LogWorkerLost(worker.Id, runId, error.Status.Detail); // once, not at each try until its lease runs out
     }
 
     public void Dispose() => _allAcknowledged.Dispose();

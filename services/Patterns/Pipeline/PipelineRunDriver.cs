@@ -21,6 +21,7 @@ internal sealed partial class PipelineRunDriver(
     private long _epoch = run.Epoch;
     private int _replays = run.Attempts - 1;
     private PipelineStop? _stop = run.Stop;
+    private bool _isDraining; // for good: an abort that comes too late for a drained run must not make it one that read everything
     private RunScope? _scope;
     private EpochDriver? _driver;
     private Task _running = Task.CompletedTask;
@@ -113,7 +114,7 @@ internal sealed partial class PipelineRunDriver(
             try
             {
                 var result = await driver.RunAsync(run.Request.Input).ConfigureAwait(false);
-                return ReadStatus().Ended(_stop is PipelineStop.Drain ? PipelineState.Drained : PipelineState.Completed, result: result);
+                return ReadStatus().Ended(_isDraining ? PipelineState.Drained : PipelineState.Completed, result: result);
             }
             catch (SinkLostException lost) when (!_lost.IsCancellationRequested)
             {
@@ -173,6 +174,7 @@ internal sealed partial class PipelineRunDriver(
     {
         lock (_gate)
         {
+            _isDraining |= _stop is PipelineStop.Drain;
             if (_stop is PipelineStop.Drain) _scope?.StopReading();
             else if (_stop is PipelineStop.Abort) _scope?.Cancel();
         }
@@ -190,7 +192,7 @@ internal sealed partial class PipelineRunDriver(
             Id = run.Id,
             Pipeline = run.Request.Pipeline,
             Input = run.Request.Input,
-            State = _stop is PipelineStop.Drain ? PipelineState.Draining : PipelineState.Running,
+            State = _isDraining ? PipelineState.Draining : PipelineState.Running,
             Epoch = Interlocked.Read(ref _epoch),
             Replays = _replays,
             Elapsed = time.GetElapsedTime(_startedAt),

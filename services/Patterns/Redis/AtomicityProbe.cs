@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
@@ -11,7 +12,8 @@ namespace DistributedPatterns.Redis;
 /// exit code 1; one that cannot be reached is tried again for ever.
 /// </remarks>
 public sealed partial class AtomicityProbe(
-    IConnectionMultiplexer redis, IHostApplicationLifetime application, TimeProvider clock, ILogger<AtomicityProbe> logger) : BackgroundService
+    IConnectionMultiplexer redis, IHostApplicationLifetime application, TimeProvider clock, ILogger<AtomicityProbe> logger)
+    : BackgroundService, IHealthCheck
 {
     private const int CallsEach = 50;
     private const int Connections = 2;
@@ -44,6 +46,10 @@ public sealed partial class AtomicityProbe(
                 throw new NotAtomicException(counted, Connections * CallsEach);
         }
     }
+
+    /// <summary>Says whether the server has passed: a service that may yet be ended over it is not ready.</summary>
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(Passed.IsCompleted ? HealthCheckResult.Healthy() : HealthCheckResult.Unhealthy("It is not known yet whether Redis runs scripts as one step."));
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -14,12 +14,23 @@ internal sealed class AppHostProcess : IAsyncDisposable
     private readonly Task _reading;
 
     public AppHostProcess(params string[] args)
+        : this([], args)
+    {
+    }
+
+    /// <param name="environment">Variables for the AppHost, which its services inherit.</param>
+    public AppHostProcess(Dictionary<string, string> environment, params string[] args)
     {
         var start = new ProcessStartInfo("dotnet", [typeof(Projects.AppHost).Assembly.Location, .. args])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         _process = Process.Start(start)!;
         _reading = Task.WhenAll(ReadAsync(_process.StandardOutput), ReadAsync(_process.StandardError));
     }

@@ -8,11 +8,16 @@ namespace DistributedPatterns.Tests;
 /// <summary>What a person sees who starts, stops and kills the AppHost.</summary>
 public sealed class AppHostProcessTests : IAsyncLifetime
 {
-    private readonly CancellationTokenSource _limit = RunningSystem.Limit(TimeSpan.FromSeconds(60));
-    private readonly HashSet<string> _runsBefore = Runs();
+    private CancellationTokenSource _limit = null!;
+    private HashSet<string> _runsBefore = null!;
     private MachineLock? _lock;
 
-    public async ValueTask InitializeAsync() => _lock = await MachineLock.TakeAsync(TestContext.Current.CancellationToken);
+    public async ValueTask InitializeAsync()
+    {
+        _lock = await MachineLock.TakeAsync(TestContext.Current.CancellationToken);
+        // Only now: another suite may have had the lock for longer than a test may take.
+        (_limit, _runsBefore) = (RunningSystem.Limit(TimeSpan.FromSeconds(60)), Runs());
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -90,6 +95,29 @@ public sealed class AppHostProcessTests : IAsyncLifetime
 
         Assert.Equal(1, await host.ExitAsync(_limit.Token));
         Assert.Contains(message, host.Output, StringComparison.Ordinal);
+        AssertNoStack(host.Output);
+        Assert.Empty(Runs().Except(_runsBefore));
+    }
+
+    [Fact]
+    public async Task Start_ServiceRefusesItsSettings_EndsWithWhatItSaid()
+    {
+        await using var host = new AppHostProcess(new Dictionary<string, string> { ["Gateway__MaxUploadBytes"] = "-5" }, "--Gateway:Port=0");
+
+        Assert.Equal(1, await host.ExitAsync(_limit.Token));
+        Assert.Matches("(?s)Resource 'gateway' failed to start: .*MaxUploadBytes", host.Output);
+        Assert.DoesNotContain("Restart 1 of", host.Output, StringComparison.Ordinal);
+        AssertNoStack(host.Output);
+        Assert.Empty(Runs().Except(_runsBefore));
+    }
+
+    [Fact]
+    public async Task Start_RedisRunsScriptsInterleaved_EndsAndNamesTheFlag()
+    {
+        await using var host = new AppHostProcess(new Dictionary<string, string> { ["Redis__LuaTransactionMode"] = "false" }, "--Gateway:Port=0");
+
+        Assert.Equal(1, await host.ExitAsync(_limit.Token));
+        Assert.Matches("(?s)Resource '(producer|gateway|worker|reducer)' failed to start: .*--lua-transaction-mode", host.Output);
         AssertNoStack(host.Output);
         Assert.Empty(Runs().Except(_runsBefore));
     }

@@ -162,6 +162,29 @@ public sealed class BadInputTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("text/plain; charset=utf-16", null, "utf-16", "UTF-8")]
+    [InlineData("application/json; charset=\"iso-8859-1\"", null, "iso-8859-1", "UTF-8")]
+    [InlineData("text/plain", "gzip", "gzip", "as it is")]
+    public async Task Post_OfWhatIsEncodedOtherwise_Is415AndSaysWhatIsAccepted(string type, string? encoding, params string[] mentions)
+    {
+        using var body = new ByteArrayContent("a"u8.ToArray());
+        if (encoding is not null) body.Headers.ContentEncoding.Add(encoding);
+
+        using var response = await _gateway.PostAsync($"{GatewayHost.Runs}?pipeline=unicode", body, type);
+
+        await ProblemAssert.IsAsync(response, 415, "unsupported-media-type", mentions);
+        Assert.Empty(_gateway.UploadedFiles);
+    }
+
+    [Fact]
+    public async Task Post_OfTextThatSaysItIsUtf8_IsTaken()
+    {
+        using var response = await _gateway.PostAsync($"{GatewayHost.Runs}?pipeline=unicode", new ByteArrayContent("a"u8.ToArray()), "text/plain; charset=\"UTF-8\"");
+
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+    }
+
+    [Theory]
     [InlineData(null)]
     [InlineData("application/json")]
     [InlineData("text/plain")]

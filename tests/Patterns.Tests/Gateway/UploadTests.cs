@@ -124,6 +124,25 @@ public sealed class UploadTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Post_OfManyWhoLeaveInMidUpload_LogsNoError()
+    {
+        const int Clients = 30;
+        await using var gateway = await GatewayHost.StartAsync(("Gateway:MaxUploads", $"{Clients}"));
+        var clients = await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ =>
+            RawRequest.BeginAsync(gateway.Address, Upload, "Content-Type: text/plain", "Content-Length: 1000000")));
+        await Eventually.TrueAsync(() => gateway.UploadedFiles.Count == Clients, s_limit, () => $"{gateway.UploadedFiles.Count} uploads have begun");
+
+        foreach (var (i, client) in clients.Index())
+        {
+            if (i % 2 == 0) client.Cut();
+            client.Dispose();
+        }
+
+        for (var i = 0; i < Clients; i++) Assert.True(await gateway.Answered.Reader.ReadAsync(Token) is 400 or 499);
+        await NothingIsLeftAsync(gateway);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Post_BeyondMaxUploads_Is503AndTheNextOneAfterwardsIsTaken()
     {
         await using var gateway = await GatewayHost.StartAsync(("Gateway:MaxUploads", "1"));

@@ -185,6 +185,34 @@ public sealed partial class ChannelPipelineTests
         Assert.Equal(abort ? PipelineState.Aborted : PipelineState.Failed, (await run.WaitAsync(TestStop)).State);
     }
 
+    [Theory(Timeout = HangLimit)]
+    [InlineData(true, PipelineState.Drained)]
+    [InlineData(false, PipelineState.Completed)]
+    public async Task Stop_AbortWhileTheResultIsMade_DoesNotChangeWhatTheRunHasRead(bool drain, PipelineState expected)
+    {
+        var gate = new Gate();
+        IPipelineRun? run = null;
+        var late = PipelineDefinition.Named("late")
+            .From("wait", PayloadCodec.Packed<int>(), (_, token) => CountThenWait(7, gate, token))
+            .Into("count", PayloadCodec.Packed<int>(), () => new List<int>(), (list, x) => list.Add(x), Finish, TestJson.Default.Chain);
+        await using var host = await CreateAsync(late);
+        run = await host.StartAsync(late, "", TestStop);
+        await gate.Reached;
+
+        if (drain) await run.StopAsync(PipelineStop.Drain, TestStop);
+        else gate.Open();
+
+        var status = await run.WaitAsync(TestStop);
+        Assert.Equal((expected, 7), (status.State, status.Ledger.Done));
+        Assert.NotNull(status.Result);
+
+        Chain Finish(List<int> list)
+        {
+            run!.StopAsync(PipelineStop.Abort, TestStop).AsTask().GetAwaiter().GetResult();
+            return new Chain(list.Count, 0);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static async Task<WeakReference> RunOnceAsync(ChannelPipeline pipeline, bool abort)
     {

@@ -192,6 +192,25 @@ public abstract partial class PipelineConformance
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task Run_OneStageRemovesSomeAndTheNextOneAllOfAPart_CountsEachOnce()
+    {
+        var numbers = new NumbersPipeline
+        {
+            Triple = static x => x % 2 == 1 ? throw new IOException("odd") : 3 * x,
+            TripleOptions = static options => options.OnError = ItemErrorPolicy.Skip,
+            // Several loops share a chunk in parts; of the first part nothing is left here.
+            AddOne = static (x, _) => x <= 3 * 8 ? throw new IOException("low") : new(x + 1),
+            AddOneOptions = static options => (options.Degree, options.OnError) = (4, ItemErrorPolicy.Divert),
+        }.Define();
+        await using var host = await CreateAsync(numbers);
+
+        var status = await host.RunAsync(numbers, "40", TestStop);
+
+        Assert.Equal(PipelineState.Completed, status.State);
+        Assert.Equal(new PipelineLedger { Read = 40, Done = 16, Skipped = 20, Diverted = 4 }, status.Ledger);
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task Run_AParallelOrderedStageFails_EndsAndNamesAnItemThatFailed()
     {
         var numbers = new NumbersPipeline

@@ -6,7 +6,10 @@ using Microsoft.Extensions.Hosting;
 namespace Aspire.Hosting.Processes;
 
 /// <summary>Shows a person what runs: a table once all is healthy, and what the replicas write, each line with its replica's id.</summary>
-/// <remarks>Only warnings, errors and plain lines by default, as seven services' requests bury everything else. <c>Console:Logs=all</c> shows every line, <c>none</c> none.</remarks>
+/// <remarks>
+/// Only warnings, errors and plain lines by default, and of an exception what it says, not where: seven services' requests and
+/// stack traces bury everything else. <c>Console:Logs=all</c> shows every line, <c>none</c> none.
+/// </remarks>
 internal sealed class ConsoleOutput(
     Model model,
     ResourceNotificationService notifications,
@@ -80,7 +83,7 @@ internal sealed class ConsoleOutput(
 
             All healthy after {time.GetElapsedTime(started).TotalSeconds:0.0} s:
             {StatusTable.Render(notifications.Current)}
-            Ctrl+C stops everything. Below: {_shown switch { "all" => "every line", "none" => "nothing", _ => "warnings and errors" }} of the services (--Console:Logs=all|warnings|none).
+            Ctrl+C stops everything. Below: {_shown switch { "all" => "every line", "none" => "nothing", _ => "warnings and errors, without stack traces," }} of the services (--Console:Logs=all|warnings|none).
 
             """);
     }
@@ -107,6 +110,11 @@ internal sealed class ConsoleOutput(
     private bool Hides(string resourceId, LogLine line)
     {
         var text = AnsiCodes.Strip(line.Content);
+        if (StackTraces.IsPart(text))
+        {
+            return true;
+        }
+
         if (text.StartsWith(' '))
         {
             return _hides.GetValueOrDefault(resourceId);

@@ -170,7 +170,8 @@ internal sealed class Orchestrator(
             return;
         }
 
-        var lines = logs.Tail(replica.Id, LastLines).Select(l => "  " + AnsiCodes.Strip(l.Content));
+        var lines = logs.Tail(replica.Id, int.MaxValue).Select(l => AnsiCodes.Strip(l.Content))
+            .Where(l => !StackTraces.IsPart(l)).TakeLast(LastLines).Select(l => "  " + l);
         var end = exitCode is null ? "could not be started" : $"ended with exit code {exitCode} before it was ever healthy";
         var failure = new DistributedApplicationException(string.Join(
             Environment.NewLine, [$"Resource '{replica.Resource.Name}' failed to start: {replica.Id} {end}. Its last lines:", .. lines]));

@@ -158,6 +158,9 @@ internal sealed class Replica : IAsyncDisposable
         proxies.ForEach(p => p.Proxy.Remove(p.Target));
         IsAlive = false;
 
+        // First, as it may end the run: who restarts what has exited must know of that.
+        _context.OnExited(this, code);
+
         // As Aspire tells it: finished by itself, or exited because something ended it.
         Publish(s => s with
         {
@@ -166,7 +169,6 @@ internal sealed class Replica : IAsyncDisposable
             StopTimeStamp = _context.Time.GetUtcNow().UtcDateTime,
             HealthReports = [],
         });
-        _context.OnExited(this, code);
     }
 
     private async Task CheckAsync(ChildProcess child, Dictionary<string, int> ports, CancellationToken ended)

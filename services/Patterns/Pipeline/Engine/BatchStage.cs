@@ -44,7 +44,7 @@ internal sealed class BatchStage<T>(int index, int count, TimeSpan maxWait)
                 // What was removed between this item and the next one belongs to this one's batch.
                 var begin = i == 0 ? 0 : chunk.OffsetOf(i);
                 span += (i + 1 == chunk.Count ? chunk.Span : chunk.OffsetOf(i + 1)) - begin;
-                if (i == 0) removed += chunk.Removed;
+                removed += chunk.RemovedBefore(i + 1) - chunk.RemovedBefore(i);
                 if (items.Count == count) await FlushAsync().ConfigureAwait(false);
             }
             chunk.Return();

@@ -39,6 +39,10 @@ internal sealed class Chunk<T>
 
     public int OffsetOf(int index) => _offsets is { } offsets ? offsets[index] : index;
 
+    /// <summary>How many of <see cref="Removed"/> lie before item <paramref name="index"/>; the parts of a chunk share them without a rest.</summary>
+    /// <remarks>Exact where an item is one item of the source. Of arrays it is an upper bound: their own lengths are not known here.</remarks>
+    public int RemovedBefore(int index) => index == 0 ? 0 : index == Count ? Removed : Math.Min(Removed, OffsetOf(index) - index);
+
     /// <summary>Appends an item that lies at <paramref name="offset"/> in the span.</summary>
     public void Add(T item, int offset)
     {
@@ -71,9 +75,12 @@ internal readonly record struct Slice<T>(Chunk<T> Chunk, int Start, int Count)
     {
         var end = IsLast ? Chunk.Span : Chunk.OffsetOf(Start + Count);
         var output = Chunk<TOut>.Rent(Chunk.First + Offset, end - Offset, Count);
-        if (Start == 0) output.Removed = Chunk.Removed;
+        output.Removed = Removed;
         return output;
     }
+
+    /// <summary>Gets how many items of this part's share of the source are missing from it.</summary>
+    public int Removed => Chunk.RemovedBefore(Start + Count) - Chunk.RemovedBefore(Start);
 
     /// <summary>Gets whether nothing was removed from the chunk: item i lies at i.</summary>
     public bool IsWhole => Chunk.IsWhole;

@@ -90,10 +90,12 @@ internal sealed class Stage<TIn, TOut>
                 if (!result.IsCompleted && output.Count > 0 && handOn is not null)
                 {
                     // Nobody knows how long this item takes: what is finished must not wait for it.
+                    var rest = slice.From(i);
                     output.Span = slice.OffsetOf(i);
+                    output.Removed -= rest.Removed;
                     scope.Stages[Index].Passed(i, output.Count);
                     await handOn(output).ConfigureAwait(false);
-                    (slice, i) = (slice.From(i), 0);
+                    (slice, i) = (rest, 0);
                     output = slice.NewOutput<TOut>();
                 }
                 output.Add(await result.ConfigureAwait(false), slice.OffsetOf(i));
