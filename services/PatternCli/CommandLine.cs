@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PatternCli.Pipelines;
+using DistributedPatterns.PatternCli.WorkerPool;
 
 namespace DistributedPatterns.PatternCli;
 
@@ -14,7 +15,7 @@ internal static class CommandLine
     private const string DefaultGateway = "http://localhost:5080";
 
     /// <summary>Gets one command a pattern.</summary>
-    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand()];
+    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand()];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));
 

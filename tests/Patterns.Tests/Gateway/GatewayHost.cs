@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using StackExchange.Redis;
 
 namespace DistributedPatterns.Tests.Gateway;
 
@@ -26,7 +27,7 @@ internal sealed class GatewayHost : IAsyncDisposable
     private GatewayHost(string id, Action<IServiceCollection>? configure, (string Name, string Value)[] settings)
     {
         Id = id;
-        var builder = WebApplication.CreateEmptyBuilder(new());
+        var builder = WebApplication.CreateEmptyBuilder(new() { EnvironmentName = settings.FirstOrDefault(setting => setting.Name == "Environment").Value });
         builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
         builder.Configuration["Data:Path"] = _folder.FullName;
         foreach (var (name, value) in settings) builder.Configuration[name] = value;
@@ -35,6 +36,7 @@ internal sealed class GatewayHost : IAsyncDisposable
         builder.Services.AddGateway().AddPipeline(_ => Gated());
         configure?.Invoke(builder.Services);
         builder.Services.TryAddSingleton<IMembers>(new KnownMembers());
+        builder.Services.TryAddSingleton<IConnectionMultiplexer>(_ => throw new RedisException("There is no Redis in this test."));
         _app = builder.Build();
         _app.Use(async (http, next) =>
         {

@@ -39,6 +39,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("--pattern", "pipeline", "--variant", "nothing")]
     [InlineData("--pattern", "pipeline", "--input", "/no/such/file")]
     [InlineData("--pattern", "pipeline", "--gateway", "nonsense")]
+    [InlineData("--pattern", "worker-pool", "--input", "/no/such/file")]
     [InlineData("--nothing")]
     public async Task Run_OfWhatIsNotThere_IsBadUsageAndNamesIt(params string[] args)
     {
