@@ -4,6 +4,7 @@ builder.AddRedisClient("redis");
 
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineWorker();
+builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();

@@ -1,10 +1,12 @@
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.Pipeline;
+using DistributedPatterns.Benchmarks.WorkerPool;
 
 // One line a pattern: its name and its tables.
 Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(StringComparer.Ordinal)
 {
     ["pipeline"] = PipelineBenchmarks.Create,
+    ["worker-pool"] = WorkerPoolBenchmarks.Create,
 };
 
 if (args is [Services.Serve, var role]) return await Services.ServeAsync(role);

@@ -1,4 +1,5 @@
 using DistributedPatterns.Gateway.Pipelines;
+using DistributedPatterns.Gateway.WorkerPool;
 
 namespace DistributedPatterns.Gateway.Patterns;
 
@@ -8,5 +9,6 @@ internal static class GatewayPatterns
     public static IReadOnlyList<GatewayPattern> All { get; } =
     [
         new PipelinePattern(),
+        new WorkerPoolPattern(),
     ];
 }

@@ -14,6 +14,10 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The detail lists the pipelines that are registered.");
     public static readonly ProblemKind InvalidInput = new("invalid-input", 400, "The pipeline refuses the input",
         "The detail says what the pipeline reads: the name of an input, or a count.");
+    public static readonly ProblemKind UnknownJob = new("unknown-job", 400, "There is no such job",
+        "The detail lists the jobs that are registered.");
+    public static readonly ProblemKind InvalidJobInput = new("invalid-job-input", 400, "The job does not take this input",
+        "The detail says where the input differs from what the job takes.");
     public static readonly ProblemKind BadRequest = new("bad-request", 400, "The request cannot be understood",
         "The detail says which part of the request broke off or is not HTTP.");
     public static readonly ProblemKind UnknownPattern = new("unknown-pattern", 404, "There is no such pattern",
@@ -24,6 +28,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "GET /api/patterns lists the endpoints, /scalar describes them.");
     public static readonly ProblemKind RunNotFound = new("run-not-found", 404, "There is no such run",
         "A run can be found while it is open and for some time after it has ended.");
+    public static readonly ProblemKind JobNotFound = new("job-not-found", 404, "There is no such job",
+        "A job can be found while it is open and for some time after it has ended.");
     public static readonly ProblemKind Elsewhere = new("elsewhere", 404, "This belongs to another gateway",
         "A run or a job of a channel variant lives and dies with the gateway that its id begins with, and that one is not alive.");
     public static readonly ProblemKind MethodNotAllowed = new("method-not-allowed", 405, "The address does not take this method",
@@ -32,6 +38,10 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "Send at least 240 bytes a second.");
     public static readonly ProblemKind RunEnded = new("run-ended", 409, "The run has ended already",
         "Nothing to do: GET the run to read how it ended.");
+    public static readonly ProblemKind JobEnded = new("job-ended", 409, "The job has ended already",
+        "Nothing to do: GET the job to read how it ended.");
+    public static readonly ProblemKind JobForgotten = new("job-forgotten", 410, "The job is no longer kept",
+        "It ended longer ago than outcomes are kept. Read outcomes sooner, or raise KeepEndedFor.");
     public static readonly ProblemKind BodyTooLarge = new("body-too-large", 413, "The body is too large",
         "The detail names the limit. Gateway:MaxUploadBytes changes it for uploads.");
     public static readonly ProblemKind UnsupportedMediaType = new("unsupported-media-type", 415, "The body's type is not accepted",
@@ -50,6 +60,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "Try again: either it answers, or it is found to be gone and the answer is elsewhere.");
     public static readonly ProblemKind Full = new("full", 503, "No room for more work",
         "Wait as long as Retry-After says. The detail names the limit and the setting that raises it.");
+    public static readonly ProblemKind Draining = new("draining", 503, "Nothing is taken on at present",
+        "Wait as long as Retry-After says: the pool is being drained, and is resumed or replaced afterwards.");
     public static readonly ProblemKind TooManyWatchers = new("too-many-watchers", 503, "Too many event streams are open",
         "Wait as long as Retry-After says, or poll the run instead.");
     public static readonly ProblemKind BrokerUnavailable = new("broker-unavailable", 503, "Redis, or a service behind it, cannot be reached",
@@ -59,8 +71,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
 
     public static IReadOnlyList<ProblemKind> All { get; } =
     [
-        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
-        RunNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
-        Cancelled, Internal, RunFailed, OwnerUnreachable, Full, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
+        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
+        RunNotFound, JobNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
+        Cancelled, Internal, RunFailed, OwnerUnreachable, Full, Draining, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];
 }

@@ -53,17 +53,21 @@ public sealed class RedisDoorbell : IAsyncDisposable
         internal Listener(RedisDoorbell doorbell) => _doorbell = doorbell;
 
         /// <summary>Returns at the next ring, or after a random half to whole of <paramref name="atMost"/>.</summary>
-        public async Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
+        public Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken) => RingsAsync(atMost, cancellationToken);
+
+        /// <summary>Returns true at the next ring, or false after a random half to whole of <paramref name="atMost"/>.</summary>
+        public async Task<bool> RingsAsync(TimeSpan atMost, CancellationToken cancellationToken)
         {
             using var limit = new CancellationTokenSource(atMost * (0.5 + Random.Shared.NextDouble() / 2), _doorbell._time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
             try
             {
                 await _rung.WaitAsync(either.Token).ConfigureAwait(false);
+                return true;
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                // Time to poll.
+                return false; // time to poll
             }
         }
 

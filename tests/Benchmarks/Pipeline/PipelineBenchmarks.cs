@@ -25,7 +25,7 @@ internal static class PipelineBenchmarks
                 new ChannelPerStage(Baseline, 2_000_000),
                 new DataflowBlocks("TPL Dataflow, bounded 1,024", 1_000_000),
                 new AkkaStreams("Akka.Streams, async boundary per stage", 500_000),
-                new GoChannels("Go, chan per stage, buffered 1,024", 5_000_000),
+                new GoProgram("Go, chan per stage, buffered 1,024", 5_000_000, "Pipeline/pipeline.go", Numbers.Check),
                 new ChunksByHand("the limit: chunks of 256 by hand", 100_000_000),
             ]),
             new Latency("A lone item through source, 3 stages and sink", [new LoneItem("ours", 5_000)]),

@@ -1,4 +1,5 @@
 using DistributedPatterns.Tests.MemberProcess;
+using DistributedPatterns.Tests.WorkerPool;
 
 // A member in a process of its own, for tests that freeze and kill it.
 var builder = WebApplication.CreateBuilder(args);
@@ -6,6 +7,8 @@ builder.AddServiceDefaults();
 builder.AddRedisClient("redis");
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddGrpc();
+if (builder.Configuration["Patterns:WorkerPool:Redis:KeyTag"] is not null)
+    builder.Services.AddJob(_ => FaultJobs.Traced).AddJob(_ => FaultJobs.Deadly).AddRedisWorkers();
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapGrpcService<EchoService>();

@@ -1,21 +1,22 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
-using DistributedPatterns.Benchmarks.Harness;
 
-namespace DistributedPatterns.Benchmarks.Pipeline;
+namespace DistributedPatterns.Benchmarks.Harness;
 
-/// <summary>The same in Go, in a process of its own, which says how long it took.</summary>
-internal sealed class GoChannels(string name, int operations) : ThroughputContender(name, operations)
+/// <summary>The same in Go, in a process of its own, which takes the number of operations and prints a sum and the microseconds it took.</summary>
+/// <param name="source">The program's file, below the benchmarks' folder.</param>
+/// <param name="check">Throws if the sum is not that of so many operations.</param>
+internal sealed class GoProgram(string name, int operations, string source, Action<long, int> check) : ThroughputContender(name, operations)
 {
     private string? _program;
 
     public override async Task<string?> SetUpAsync()
     {
-        _program = Path.Combine(Path.GetTempPath(), $"pipeline-{Guid.NewGuid():N}");
+        _program = Path.Combine(Path.GetTempPath(), $"{Path.GetFileNameWithoutExtension(source)}-{Guid.NewGuid():N}");
         try
         {
-            await RunAsync("go", "build", "-o", _program, Path.Combine(AppContext.BaseDirectory, "Pipeline", "pipeline.go"));
+            await RunAsync("go", "build", "-o", _program, Path.Combine(AppContext.BaseDirectory, source));
             return null;
         }
         catch (Win32Exception)
@@ -27,7 +28,7 @@ internal sealed class GoChannels(string name, int operations) : ThroughputConten
     public override async Task<TimeSpan?> RunAsync(int operations)
     {
         var output = (await RunAsync(_program!, operations.ToString(CultureInfo.InvariantCulture))).Split(' ');
-        Numbers.Check(long.Parse(output[0], CultureInfo.InvariantCulture), operations);
+        check(long.Parse(output[0], CultureInfo.InvariantCulture), operations);
         return TimeSpan.FromMicroseconds(long.Parse(output[1], CultureInfo.InvariantCulture));
     }
 
