@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 
 namespace DistributedPatterns.ProducerConsumer;
 
@@ -35,7 +36,7 @@ public abstract class Delivery : IAsyncDisposable
     public TimeSpan? TimeLeft { get; internal init; }
 
     /// <summary>Gets the span in which the item was enqueued, for a link; the default when nobody traced it.</summary>
-    public ActivityContext CreatedIn { get; internal init; }
+    public ActivityContext CreatedIn => Creator?.Value ?? default;
 
     /// <summary>Gets what fires when this consumer must stop because it may no longer be the only holder. In process it never does, unless the queue is disposed.</summary>
     public CancellationToken LeaseLost => _leaseLost.Token;
@@ -46,6 +47,9 @@ public abstract class Delivery : IAsyncDisposable
     internal bool HasEnded => Volatile.Read(ref _ended) != 0;
 
     internal bool IsLeaseLost => _leaseLost.HasFired;
+
+    // Mostly nobody traces, and a context is large.
+    internal StrongBox<ActivityContext>? Creator { get; init; }
 
     /// <summary>Gets whether somebody waits for the item's end.</summary>
     internal bool IsWatched { get; init; }

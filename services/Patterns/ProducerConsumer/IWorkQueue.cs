@@ -13,8 +13,8 @@ namespace DistributedPatterns.ProducerConsumer;
 /// <item>Idempotent by id: enqueueing an id again while it is known (and <see cref="WorkQueueOptions.DoneKeepFor"/> after its end) adds nothing.</item>
 /// <item>Nothing is lost in silence: in = ready + delayed + leased + dead + dropped + done + cancelled, in every reading of <see cref="LedgerAsync"/>.</item>
 /// </list>
-/// <para><c>ChannelWorkQueue</c> lives and dies with its process and holds a delivery until it is settled.
-/// <c>RedisWorkQueue</c> outlives its processes at the price of a lease: a holder that is slow, frozen or cut off longer than its
+/// <para><see cref="ChannelWorkQueue{T}"/> lives and dies with its process and holds a delivery until it is settled.
+/// <see cref="RedisWorkQueue{T}"/> outlives its processes at the price of a lease: a holder that is slow, frozen or cut off longer than its
 /// lease loses the item to another one, so an effect outside of the queue may happen twice. Compare the token there.</para>
 /// All members are thread safe. A cancelled call throws <see cref="OperationCanceledException"/> with the caller's token; whether an enqueue or a
 /// settlement that was on its way then counted is known by doing it again with the same id.

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using DistributedPatterns.Redis;
 
 namespace DistributedPatterns.ProducerConsumer;
@@ -129,9 +130,9 @@ public sealed partial class RedisWorkQueue<T>
 
     private StoredItem Store(WorkItem<T> item)
     {
-        var whole = WorkQueueLimits.Check(item);
-        var envelope = QueueEnvelope.Encode(Name, whole, _codec, Activity.Current?.Context ?? default, RedisWorkQueueOptions.MaxPayloadBytes);
-        return new StoredItem(whole.Id!, envelope, whole.Delay, whole.Priority, whole.TimeToLive);
+        WorkQueueLimits.Check(item);
+        var envelope = QueueEnvelope.Encode(Name, item, _codec, Activity.Current?.Context ?? default, RedisWorkQueueOptions.MaxPayloadBytes);
+        return new StoredItem(item.Id ?? Guid.CreateVersion7().ToString("N"), envelope, item.Delay, item.Priority, item.TimeToLive);
     }
 
     // Sends what found no room again whenever there is some, in order, until all of it is in or the wait is over.
@@ -189,7 +190,7 @@ public sealed partial class RedisWorkQueue<T>
                 Redelivery = Reason(item.Why),
                 Age = TimeSpan.FromMilliseconds(item.AgeMs),
                 TimeLeft = item.TtlLeftMs < 0 ? null : TimeSpan.FromMilliseconds(item.TtlLeftMs),
-                CreatedIn = creator,
+                Creator = creator.TraceId == default ? null : new StrongBox<ActivityContext>(creator),
                 IsWatched = isWatched,
             };
             _leases.Hold(delivery, item.Sent, TimeSpan.FromMilliseconds(item.LeftMs));

@@ -10,18 +10,10 @@ internal static class WorkQueueLimits
     private const int MaxPriority = 15;
     private static readonly TimeSpan s_maxTime = TimeSpan.FromDays(365);
 
-    /// <summary>Checks an item and gives it an id if it has none.</summary>
-    public static WorkItem<T> Check<T>(WorkItem<T> item)
+    public static void Check<T>(WorkItem<T> item)
     {
-        if (item.Id is { } id)
-        {
-            if (id.Length is 0 or > MaxIdLength || id.AsSpan().ContainsAnyInRange('\0', '\x1f'))
-                throw new ArgumentException($"An id has 1 to {MaxIdLength} characters and no control characters.", nameof(item));
-        }
-        else
-        {
-            item = item with { Id = Guid.CreateVersion7().ToString("N") };
-        }
+        if (item.Id is { } id && (id.Length is 0 or > MaxIdLength || id.AsSpan().ContainsAnyInRange('\0', '\x1f')))
+            throw new ArgumentException($"An id has 1 to {MaxIdLength} characters and no control characters.", nameof(item));
         ArgumentOutOfRangeException.ThrowIfNegative(item.Priority);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(item.Priority, MaxPriority);
         CheckTime(item.Delay);
@@ -30,7 +22,6 @@ internal static class WorkQueueLimits
             ArgumentOutOfRangeException.ThrowIfLessThan(ttl, TimeSpan.FromMilliseconds(1));
             CheckTime(ttl);
         }
-        return item;
     }
 
     public static void CheckCount(int count)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistributedPatterns.Redis;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -11,27 +12,39 @@ internal interface IMonitoredQueue
     Task LookAsync(CancellationToken cancellationToken);
 }
 
-/// <summary>Looks at each queue of this process every second: nothing that is due lies there only because no consumer is alive.</summary>
-internal sealed partial class WorkQueueMonitor(IEnumerable<IMonitoredQueue> queues, TimeProvider clock, ILogger<WorkQueueMonitor> logger) : BackgroundService
+/// <summary>Looks at each queue that this process uses every second: nothing that is due lies there only because no consumer is alive.</summary>
+internal sealed partial class WorkQueueMonitor(TimeProvider clock, ILogger<WorkQueueMonitor> logger) : BackgroundService
 {
     private static readonly TimeSpan s_every = TimeSpan.FromSeconds(1);
+
+    private ImmutableArray<IMonitoredQueue> _queues = [];
+
+    /// <summary>Looks at a queue from now on. Called by whoever makes it: a queue that nobody uses yet needs no Redis.</summary>
+    public void Follow(IMonitoredQueue queue) => ImmutableInterlocked.Update(ref _queues, static (all, one) => all.Add(one), queue);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(s_every, clock);
-        while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
+        try
         {
-            foreach (var queue in queues)
-            {
-                try
-                {
-                    await queue.LookAsync(stoppingToken).ConfigureAwait(false);
-                }
-                catch (Exception e) when (RedisRetry.IsOutage(e))
-                {
-                    LogNotSeen(e.Message); // the next look is a second away
-                }
-            }
+            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false))
+                foreach (var queue in _queues) await LookAsync(queue, stoppingToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The host stops.
+        }
+    }
+
+    private async Task LookAsync(IMonitoredQueue queue, CancellationToken stoppingToken)
+    {
+        try
+        {
+            await queue.LookAsync(stoppingToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (RedisRetry.IsOutage(e))
+        {
+            LogNotSeen(e.Message); // the next look is a second away
         }
     }
 

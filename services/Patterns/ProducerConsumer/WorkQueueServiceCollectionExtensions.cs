@@ -19,11 +19,19 @@ public static class WorkQueueServiceCollectionExtensions
         this IServiceCollection services, string name, IPayloadCodec<T> codec, Action<RedisWorkQueueOptions>? configure = null)
     {
         AddOptions(services, name, configure);
-        services.AddKeyedSingleton<IWorkQueue<T>>(WorkQueueKey.Distributed(name), (provider, _) => new RedisWorkQueue<T>(
+        return services.AddKeyedSingleton<IWorkQueue<T>>(WorkQueueKey.Distributed(name), (provider, _) => Follow(provider, new RedisWorkQueue<T>(
             provider.GetRequiredService<IConnectionMultiplexer>(), name, codec,
             provider.GetRequiredService<IOptionsMonitor<RedisWorkQueueOptions>>().Get(name),
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisWorkQueue<T>>>()));
-        return Monitor<T>(services, WorkQueueKey.Distributed(name));
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisWorkQueue<T>>>())));
+    }
+
+    /// <summary>Registers an <see cref="IWorkQueue{T}"/> inside the process, under <see cref="WorkQueueKey.Channel"/>. Settings: <c>Patterns:ProducerConsumer:{name}</c>.</summary>
+    public static IServiceCollection AddChannelWorkQueue<T>(this IServiceCollection services, string name, Action<ChannelWorkQueueOptions>? configure = null)
+    {
+        AddOptions(services, name, configure);
+        return services.AddKeyedSingleton<IWorkQueue<T>>(WorkQueueKey.Channel(name), (provider, _) => Follow(provider, new ChannelWorkQueue<T>(
+            name, provider.GetRequiredService<IOptionsMonitor<ChannelWorkQueueOptions>>().Get(name),
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ChannelWorkQueue<T>>>())));
     }
 
     private static void AddOptions<TOptions>(IServiceCollection services, string name, Action<TOptions>? configure) where TOptions : WorkQueueOptions
@@ -32,9 +40,16 @@ public static class WorkQueueServiceCollectionExtensions
             .BindConfiguration($"Patterns:ProducerConsumer:{name}").ValidateDataAnnotations().ValidateOnStart();
         if (configure is not null) options.Configure(configure);
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<WorkQueueMonitor>();
+        if (services.All(service => service.ServiceType != typeof(Marker)))
+            services.AddSingleton<Marker>().AddHostedService(provider => provider.GetRequiredService<WorkQueueMonitor>());
     }
 
-    private static IServiceCollection Monitor<T>(IServiceCollection services, string key) => services
-        .AddSingleton(provider => (IMonitoredQueue)provider.GetRequiredKeyedService<IWorkQueue<T>>(key))
-        .AddHostedService<WorkQueueMonitor>();
+    private static TQueue Follow<TQueue>(IServiceProvider provider, TQueue queue) where TQueue : IMonitoredQueue
+    {
+        provider.GetRequiredService<WorkQueueMonitor>().Follow(queue);
+        return queue;
+    }
+
+    private sealed class Marker;
 }

@@ -51,7 +51,7 @@ public abstract partial class WorkQueueConformance<T>
         await using var group = new ProducerGroup<T>(queue);
         using var watching = new CancellationTokenSource();
         var watch = WatchAsync();
-        var producers = Enumerable.Range(0, Producers).Select(p => ProduceAsync(p, group.Join())).ToArray();
+        var producers = Enumerable.Range(0, Producers).Select(p => group.Join() is var producer ? Task.Run(() => ProduceAsync(p, producer), TestStop) : null!).ToArray();
         await group.DisposeAsync();
         await Task.WhenAll(producers.Concat(Enumerable.Range(0, Consumers).Select(ConsumeAsync)));
         await watching.CancelAsync();
@@ -61,9 +61,8 @@ public abstract partial class WorkQueueConformance<T>
         Assert.Equal((Producers * Each, 0), (ledger.In, ledger.Depth));
         Assert.Equal(ledger.Done, acked.Count);
         Assert.All(acked, ack => Assert.Equal(1, ack.Value));
-        if (policy == QueueFullPolicy.Wait) Assert.Equal(0, ledger.Dropped);
         Assert.Equal(ledger.In, ledger.Done + ledger.Dead + ledger.Dropped);
-        Assert.True(ledger is { Dead: > 0, Redelivered: > 0 }, ledger.ToString());
+        if (policy == QueueFullPolicy.Wait) Assert.True(ledger is { Dropped: 0, Dead: > 0, Redelivered: > 0 }, ledger.ToString());
 
         async Task ProduceAsync(int number, ProducerGroup<T>.Producer producer)
         {
