@@ -4,8 +4,10 @@ builder.AddRedisClient("redis");
 
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineWorker();
+builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapPipelineWorker();
+app.MapFanOutWorker();
 await app.RunAsync();
