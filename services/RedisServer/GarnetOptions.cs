@@ -12,11 +12,19 @@ namespace RedisServer;
 /// <c>Redis:CommitWait</c>, off unless set: answers a write only when the log holds it. Off, a killed process can lose the
 /// writes of its last moments although it acknowledged them; on, every write waits for the disk.
 /// </param>
+/// <param name="LogLimitMegabytes">
+/// <c>Redis:LogLimitMegabytes</c>, a power of two from 16 to 4,096, 128 unless set: the length of the log at which a checkpoint cuts
+/// it. Looked at every 5 seconds, so the log is longer for a moment.
+/// </param>
 /// <param name="ScriptsAreAtomic">
 /// <c>Redis:LuaTransactionMode</c>, on unless set. Off is for the test that shows what the clients' probe refuses.
 /// </param>
-internal sealed record GarnetOptions(int Port, string? Password, string DataPath, bool KeepData, bool CommitWait, bool ScriptsAreAtomic)
+internal sealed record GarnetOptions(int Port, string? Password, string DataPath, bool KeepData, bool CommitWait, int LogLimitMegabytes, bool ScriptsAreAtomic)
 {
+    // A script that waits for the disk keeps its thread, and the pool grows by one or two threads a second: with fewer threads
+    // than busy connections nothing is left to finish the commit that all of them wait for.
+    private const int ThreadsForCommitWait = 256;
+
     public static GarnetOptions From(IConfiguration configuration)
     {
         var port = configuration["REDIS_PORT"] is { Length: > 0 } text ? text : "6379";
@@ -30,7 +38,16 @@ internal sealed record GarnetOptions(int Port, string? Password, string DataPath
             given ? Path.GetFullPath(path!) : Path.Combine(Path.GetTempPath(), $"redis-server-{Guid.NewGuid():N}"),
             given,
             configuration.GetValue("Redis:CommitWait", false),
+            LogLimit(configuration["Redis:LogLimitMegabytes"]),
             configuration.GetValue("Redis:LuaTransactionMode", true));
+    }
+
+    private static int LogLimit(string? text)
+    {
+        if (string.IsNullOrEmpty(text)) return 128;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var megabytes) && megabytes is >= 16 and <= 4_096 && int.IsPow2(megabytes)
+            ? megabytes
+            : throw new RedisServerException($"Redis:LogLimitMegabytes is '{text}': give a power of two from 16 to 4096.");
     }
 
     /// <summary>Garnet's own settings, sized for a sample: its defaults reserve 16 GB and write segments of 1 GB.</summary>
@@ -51,9 +68,11 @@ internal sealed record GarnetOptions(int Port, string? Password, string DataPath
         "--memory", "256m", "--page", "4m", "--segment", "64m", "--index", "16m",
         "--compaction-type", "Lookup", "--compaction-max-segments", "8",
         // Past its limit the log is cut by a checkpoint; without a limit it grows for ever.
-        "--aof", "--recover",
-        "--aof-memory", "32m", "--aof-page-size", "8m", "--aof-segment-size", "64m", "--aof-size-limit", "128m",
-        .. CommitWait ? ["--aof-commit-wait"] : Array.Empty<string>(),
+        // Without the last flag a log that cannot be read is a server that starts empty and says nothing.
+        "--aof", "--recover", "--fail-on-recovery-error",
+        "--aof-memory", $"{Math.Min(LogLimitMegabytes, 32)}m", "--aof-page-size", "8m",
+        "--aof-segment-size", $"{Math.Min(LogLimitMegabytes, 64)}m", "--aof-size-limit", $"{LogLimitMegabytes}m",
+        .. CommitWait ? ["--aof-commit-wait", "--minthreads", ThreadsForCommitWait.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
         "--logger-level", "Warning",
         "-q",
     ];

@@ -11,6 +11,8 @@
 --   stop   how(1 drain, 2 abort) status -> {1} the driver will see it | {2} nobody drives it: ended with status | {3} has ended | {0} unknown
 --   get                           -> {request,status or '',open 0|1,epoch,attempts,msLeft of the lease,stop} | {} unknown
 -- Guarantee: epochs rise for ever; renew, replay, finish and release act for the newest epoch only.
+-- A killed Garnet can keep the first writes of its last script without the rest. So each operation adds to an index before it writes what counts and
+-- takes away after it, and the same call again completes what was left.
 local call = redis.call
 local t = call('TIME')
 local us = tonumber(t[1]) * 1000000 + tonumber(t[2])
@@ -27,14 +29,14 @@ local function write(run, epoch, attempts, stop)
 end
 local function forget(keepMs)
   for _, old in ipairs(call('ZRANGEBYSCORE', KEYS[5], '-inf', fmt(now - keepMs), 'LIMIT', 0, 100)) do
-    call('ZREM', KEYS[5], old)
     for key = 1, 4 do if key ~= 2 then call('HDEL', KEYS[key], old) end end
+    call('ZREM', KEYS[5], old)
   end
 end
 local function finish(status)
   call('HSET', KEYS[4], id, status)
-  call('ZREM', KEYS[2], id)
   call('ZADD', KEYS[5], fmt(now), id)
+  call('ZREM', KEYS[2], id)
 end
 
 if op == 'create' then
@@ -42,20 +44,25 @@ if op == 'create' then
   if call('HEXISTS', KEYS[1], id) == 1 then return {2} end
   local open = call('ZCARD', KEYS[2])
   if open >= tonumber(ARGV[4]) then return {0, open} end
-  call('HSET', KEYS[1], id, ARGV[3])
   call('ZADD', KEYS[2], fmt(now), id)
+  call('HSET', KEYS[1], id, ARGV[3])
   return {1}
 end
 
 if op == 'claim' then
   forget(tonumber(ARGV[4]))
-  local run = call('ZRANGEBYSCORE', KEYS[2], '-inf', fmt(now), 'LIMIT', 0, 1)[1]
-  if not run then return {} end
+  local run, request
+  repeat
+    run = call('ZRANGEBYSCORE', KEYS[2], '-inf', fmt(now), 'LIMIT', 0, 1)[1]
+    if not run then return {} end
+    request = call('HGET', KEYS[1], run)
+    if not request then call('ZREM', KEYS[2], run) end -- half a 'create'
+  until request
   local epoch, attempts, stop = read(run)
   epoch = math.max(epoch + 1, us)
   write(run, epoch, attempts + 1, stop)
   call('ZADD', KEYS[2], fmt(now + tonumber(ARGV[3])), run)
-  return {run, fmt(epoch), attempts + 1, stop, call('HGET', KEYS[1], run)}
+  return {run, fmt(epoch), attempts + 1, stop, request}
 end
 
 if op == 'get' then
@@ -95,8 +102,10 @@ elseif op == 'finish' then
   finish(ARGV[4])
   return {1}
 elseif op == 'release' then
-  write(id, epoch, attempts - 1, stop)
-  call('ZADD', KEYS[2], fmt(now), id)
+  if tonumber(lease) > now then -- else it is open already: a retry must not count twice
+    call('ZADD', KEYS[2], fmt(now), id)
+    write(id, epoch, attempts - 1, stop)
+  end
   return {1}
 end
 return redis.error_reply('unknown operation ' .. op)

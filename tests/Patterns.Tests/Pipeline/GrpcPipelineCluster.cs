@@ -42,10 +42,10 @@ internal sealed class GrpcPipelineCluster : IAsyncDisposable
     public GrpcPipeline Pipeline { get; }
 
     public static async Task<GrpcPipelineCluster> StartAsync(
-        RedisBackend backend, PipelineDefinition[] definitions, Action<GrpcPipelineOptions>? configure = null,
+        IRedisServer server, PipelineDefinition[] definitions, Action<GrpcPipelineOptions>? configure = null,
         int producers = 1, int workers = 3, int reducers = 2)
     {
-        var redis = await backend.ConnectAsync();
+        var redis = await server.ConnectAsync();
         var cluster = new GrpcPipelineCluster(redis, definitions, configure ?? (_ => { }));
         for (var i = 0; i < reducers; i++) await cluster.AddAsync("reducer");
         for (var i = 0; i < workers; i++) await cluster.AddAsync("worker");

@@ -6,7 +6,7 @@ using StackExchange.Redis;
 namespace DistributedPatterns.Tests.Support;
 
 /// <summary>A real Redis in a process of its own, on a free port of 127.0.0.1, that tests may freeze, kill and start again.</summary>
-public sealed partial class RedisBackend : IAsyncDisposable
+public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
 {
     private const string Password = "test";
     private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(30);
@@ -26,12 +26,8 @@ public sealed partial class RedisBackend : IAsyncDisposable
     /// <exception cref="InvalidOperationException">There is no <c>redis-server</c>.</exception>
     public static async Task<RedisBackend> StartAsync(RedisKind kind)
     {
-        if (kind == RedisKind.Redis && FindRedisServer() is null)
-        {
-            const string Reason = "No redis-server on the PATH: install it (apt install redis-server, brew install redis) to run this on Redis.";
-            OnMissing(Reason);
-            throw new InvalidOperationException(Reason);
-        }
+        if (kind == RedisKind.Redis)
+            RequireRedisServer();
         var backend = new RedisBackend(kind);
         try
         {
@@ -45,7 +41,23 @@ public sealed partial class RedisBackend : IAsyncDisposable
         return backend;
     }
 
-    /// <summary>Opens a connection of the caller's own; dispose it.</summary>
+    /// <summary>Returns where <c>redis-server</c> is. Without it the test is skipped, in CI it fails.</summary>
+    public static string RequireRedisServer()
+    {
+        const string Reason = "No redis-server on the PATH: install it (apt install redis-server, brew install redis) to run this on Redis.";
+        if (FindRedisServer() is { } path)
+            return path;
+        OnMissing(Reason);
+        throw new InvalidOperationException(Reason);
+    }
+
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
     public async Task<ConnectionMultiplexer> ConnectAsync()
     {
         var options = ConfigurationOptions.Parse(ConnectionString);
@@ -80,7 +92,7 @@ public sealed partial class RedisBackend : IAsyncDisposable
         var port = _port.ToString(CultureInfo.InvariantCulture);
         _process = Kind == RedisKind.Redis
             ? await WatchedProcess.StartAsync(
-                [FindRedisServer()!, "--bind", "127.0.0.1", "--port", port, "--requirepass", Password, "--dir", _data, "--appendonly", "yes", "--maxmemory-policy", "noeviction"])
+                [RequireRedisServer(), "--bind", "127.0.0.1", "--port", port, "--requirepass", Password, "--dir", _data, "--appendonly", "yes", "--maxmemory-policy", "noeviction"])
             : await WatchedProcess.StartBuiltAsync("RedisServer", new Dictionary<string, string>
             {
                 ["REDIS_PORT"] = port,
@@ -121,11 +133,4 @@ public sealed partial class RedisBackend : IAsyncDisposable
         .Split(Path.PathSeparator)
         .Select(folder => Path.Combine(folder, "redis-server"))
         .FirstOrDefault(File.Exists);
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }

@@ -1,0 +1,162 @@
+using System.Globalization;
+using DistributedPatterns.Tests.Support;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Tests.Cluster;
+
+/// <summary>A Redis Cluster on loopback: three masters, and one replica of the first, whose keys a test uses and then lets fail over.</summary>
+/// <remarks>Starts when it is first asked for. Without <c>redis-server</c> the test is skipped, in CI it fails.</remarks>
+public sealed class RedisCluster : IRedisServer, IAsyncDisposable
+{
+    private const string Password = "test";
+    private const int Slots = 16_384;
+    private const int Masters = 3;
+
+    // A master that says nothing for this long is failed over. It also bounds how long nodes take to greet each other.
+    private const int NodeTimeoutMs = 1_500;
+
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
+
+    // Redis begins a node's next election only so long after its last one (auth_retry_time). A manual failover before that is won
+    // with the votes and the epoch of the last one, and the others do not believe it.
+    private static readonly TimeSpan s_electEvery = TimeSpan.FromMilliseconds(4 * NodeTimeoutMs + 500);
+
+    private readonly string _data = Directory.CreateTempSubdirectory("patterns-cluster-").FullName;
+    private readonly Lazy<Task> _started;
+    private readonly List<ClusterNode> _nodes = [];
+
+    public RedisCluster() => _started = new Lazy<Task>(LaunchAsync);
+
+    public string ConnectionString =>
+        string.Join(',', _nodes.Select(node => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{node.Port}"))) + $",password={Password}";
+
+    private static int SlotsEach => (Slots + Masters - 1) / Masters;
+
+    /// <summary>Starts the cluster, unless it runs already, and returns it.</summary>
+    public async Task<RedisCluster> StartedAsync()
+    {
+        await _started.Value;
+        return this;
+    }
+
+    public async Task<ConnectionMultiplexer> ConnectAsync()
+    {
+        var options = ConfigurationOptions.Parse(ConnectionString);
+        options.AbortOnConnectFail = false;
+        options.AllowAdmin = true;
+        return await ConnectionMultiplexer.ConnectAsync(options);
+    }
+
+    /// <summary>Returns a hash tag of its own whose keys lie on the master that has a replica.</summary>
+    public static string NewTag(IConnectionMultiplexer redis)
+    {
+        while (true)
+        {
+            var tag = SharedRedis.NewTag();
+            if (redis.HashSlot($"{{{tag}}}") < SlotsEach) return tag;
+        }
+    }
+
+    /// <summary>Asks whether the master of those keys has a script loaded, which it has once somebody ran it there.</summary>
+    public async Task<bool> HasRunAsync(string script) => await (await MasterAsync()).HasRunAsync(script);
+
+    /// <summary>Lets the replica take over without losing a write, as before maintenance (CLUSTER FAILOVER).</summary>
+    public async Task FailOverAsync()
+    {
+        var (master, replica) = (await MasterAsync(), await ReplicaAsync());
+        if (replica.ElectedAt is { } last && s_electEvery - TimeProvider.System.GetElapsedTime(last) is { Ticks: > 0 } rest)
+            await Task.Delay(rest, TimeProvider.System, TestContext.Current.CancellationToken);
+        await replica.AskAsync("CLUSTER", "FAILOVER");
+        await BecomesAsync(replica, "role:master");
+        replica.ElectedAt = TimeProvider.System.GetTimestamp();
+        await BecomesAsync(master, "master_link_status:up");
+        await AgreeAsync();
+    }
+
+    /// <summary>Kills the master and waits until the replica has taken over. What was not copied yet is lost.</summary>
+    public async Task KillMasterAsync()
+    {
+        var (master, replica) = (await MasterAsync(), await ReplicaAsync());
+        await master.Process.KillAsync();
+        await BecomesAsync(replica, "role:master");
+        replica.ElectedAt = TimeProvider.System.GetTimestamp();
+    }
+
+    /// <summary>Starts the killed node again; it becomes the replica of its successor.</summary>
+    public async Task RestartKilledAsync()
+    {
+        var killed = _nodes.Single(node => node.Process.HasExited);
+        await killed.Process.DisposeAsync();
+        killed.Process = await StartNodeAsync(killed.Port, killed.BusPort);
+        await BecomesAsync(killed, "master_link_status:up");
+        await AgreeAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in _nodes) await node.DisposeAsync();
+        Directory.Delete(_data, recursive: true);
+    }
+
+    private async Task LaunchAsync()
+    {
+        RedisBackend.RequireRedisServer();
+        _nodes.AddRange(await Task.WhenAll(Enumerable.Range(0, Masters + 1).Select(async _ =>
+        {
+            var (port, bus) = (RedisBackend.FreePort(), RedisBackend.FreePort());
+            return await ClusterNode.OpenAsync(await StartNodeAsync(port, bus), port, bus, Password);
+        })));
+        for (var i = 0; i < Masters; i++)
+        {
+            await _nodes[i].AskAsync("CLUSTER", "ADDSLOTSRANGE", SlotsEach * i, Math.Min(SlotsEach * (i + 1), Slots) - 1);
+            // Distinct from the start; else the masters have to vote on it.
+            await _nodes[i].AskAsync("CLUSTER", "SET-CONFIG-EPOCH", i + 1);
+        }
+        foreach (var node in _nodes.Skip(1)) await node.AskAsync("CLUSTER", "MEET", "127.0.0.1", _nodes[0].Port, _nodes[0].BusPort);
+        await AgreeAsync();
+        var replica = _nodes[^1];
+        await replica.AskAsync("CLUSTER", "REPLICATE", (string)(await _nodes[0].AskAsync("CLUSTER", "MYID"))!);
+        await BecomesAsync(replica, "master_link_status:up");
+        await AgreeAsync();
+    }
+
+    private Task<WatchedProcess> StartNodeAsync(int port, int bus)
+    {
+        string[] settings =
+        [
+            "--port", $"{port}", "--bind", "127.0.0.1", "--requirepass", Password, "--masterauth", Password, "--dir", _data, "--save", "",
+            "--cluster-enabled", "yes", "--cluster-port", $"{bus}", "--cluster-config-file", $"{port}.conf", "--cluster-node-timeout", $"{NodeTimeoutMs}",
+            "--repl-diskless-sync-delay", "0", "--maxmemory-policy", "noeviction",
+        ];
+        return WatchedProcess.StartAsync([RedisBackend.RequireRedisServer(), .. settings]);
+    }
+
+    /// <summary>Waits until all know each other in the same roles: before, they refuse their votes.</summary>
+    private Task AgreeAsync()
+    {
+        string?[] views = [];
+        return Eventually.TrueAsync(
+            async () =>
+            {
+                views = await Task.WhenAll(_nodes.Select(node => node.ViewAsync()));
+                return views[0] is { } first && first.Split('\n').Length == _nodes.Count && views.All(view => view == first);
+            }, s_limit, () => $"the nodes do not agree:\n{string.Join("\n\n", views)}\nThey said:\n{Output}");
+    }
+
+    private Task BecomesAsync(ClusterNode node, string fact) => Eventually.TrueAsync(
+        () => node.SaysAsync(fact), s_limit, () => $"the node on port {node.Port} is not '{fact}'. The nodes said:\n{Output}");
+
+    private Task<ClusterNode> MasterAsync() => FindAsync("role:master");
+
+    private Task<ClusterNode> ReplicaAsync() => FindAsync("role:slave");
+
+    /// <summary>Finds which of the two that share the first slots has the role.</summary>
+    private async Task<ClusterNode> FindAsync(string role)
+    {
+        foreach (var node in (ClusterNode[])[_nodes[0], _nodes[^1]])
+            if (await node.SaysAsync(role)) return node;
+        throw new InvalidOperationException($"No node is '{role}'.");
+    }
+
+    private string Output => string.Join("\n---\n", _nodes.Select(node => node.Process.Output));
+}
