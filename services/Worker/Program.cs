@@ -5,8 +5,10 @@ builder.AddRedisClient("redis");
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineWorker();
 builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
+builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapPipelineWorker();
+app.MapFanOutWorker();
 await app.RunAsync();

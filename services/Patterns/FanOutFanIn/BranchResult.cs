@@ -90,6 +90,44 @@ public sealed record GatherReport
     public TimeSpan Elapsed { get; init; }
 }
 
+/// <summary>What became of everything that one instance was asked: asked = done + failed + missing, over the gatherings that have ended.</summary>
+/// <remarks>Each candidate of <see cref="IScatterGather.FirstAsync"/> that was asked is a gathering of its own; a loser is missing.</remarks>
+public sealed record ScatterStats
+{
+    /// <summary>Gets how many gatherings run now.</summary>
+    public int Open { get; init; }
+
+    public long Ended { get; init; }
+
+    public long Asked { get; init; }
+
+    public long Done { get; init; }
+
+    public long Failed { get; init; }
+
+    public long Missing { get; init; }
+
+    /// <summary>Gets how many answers took more than one attempt.</summary>
+    public long Retried { get; init; }
+
+    /// <summary>Gets how many branches ever ignored their cancellation.</summary>
+    public long Abandoned { get; init; }
+
+    /// <summary>Gets how many gatherings have such a branch that runs still.</summary>
+    public int StillAbandoned { get; init; }
+
+    internal ScatterStats With(GatherReport report) => this with
+    {
+        Ended = Ended + 1,
+        Asked = Asked + report.Asked,
+        Done = Done + report.Done,
+        Failed = Failed + report.Failed,
+        Missing = Missing + report.Missing,
+        Retried = Retried + report.Retried,
+        Abandoned = Abandoned + report.Abandoned,
+    };
+}
+
 /// <summary>A stretch of inputs without an answer.</summary>
 /// <param name="First">The first one's place among the inputs, from 0.</param>
 /// <param name="Count">How many follow each other, the first included.</param>

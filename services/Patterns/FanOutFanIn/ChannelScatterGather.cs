@@ -19,8 +19,10 @@ public sealed class ChannelScatterGather : IScatterGather, IAsyncDisposable
     public ChannelScatterGather(BranchCatalog catalog, IOptions<ChannelScatterGatherOptions> options, TimeProvider time)
     {
         _catalog = catalog;
-        _host = new ScatterHost(Variants.Channel, time, options.Value.Grace);
+        _host = new ScatterHost(Variants.Channel, time, options.Value.Grace, options.Value.MaxOpen);
     }
+
+    public ScatterStats Stats => _host.Stats;
 
     public IGather<TOut> Scatter<TIn, TOut>(string branch, IReadOnlyList<TIn> inputs, ScatterOptions<TIn>? options = null)
     {

@@ -1,6 +1,7 @@
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.FanOutFanIn;
 using DistributedPatterns.Payloads;
+using DistributedPatterns.Pipeline;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -26,6 +27,17 @@ public static class FanOutFanInServiceCollectionExtensions
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<BranchCatalog>();
         return services.AddSingleton<BranchDefinition>(define);
+    }
+
+    /// <summary>Registers the branches that ship, <c>scan</c> and <c>work</c>, and the inputs they read. Settings: <c>Data</c>.</summary>
+    public static IServiceCollection AddFanOutFanInScenarios(this IServiceCollection services, Action<PipelineInputOptions>? configure = null)
+    {
+        var options = services.AddOptions<PipelineInputOptions>().BindConfiguration("Data").ValidateDataAnnotations().ValidateOnStart();
+        if (configure is not null) options.Configure(configure);
+        services.TryAddSingleton<PipelineInputs>();
+        return services
+            .AddBranch(provider => FileScan.Create(provider.GetRequiredService<PipelineInputs>()))
+            .AddBranch(provider => WorkBranch.Create(provider.GetRequiredService<TimeProvider>()));
     }
 
     /// <summary>Registers <see cref="IScatterGather"/> inside the process, under <see cref="Variants.Channel"/>. Settings: <c>Patterns:FanOutFanIn:Channel</c>.</summary>

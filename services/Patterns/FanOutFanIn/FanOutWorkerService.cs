@@ -26,6 +26,10 @@ internal sealed class FanOutWorkerService(BranchCatalog catalog, FanOutWorkerHos
         {
             throw new RpcException(new Status(StatusCode.FailedPrecondition, error.Message));
         }
+        catch (ScatterFullException full)
+        {
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, full.Message)); // others may have room; the caller's pause grows
+        }
 
         async IAsyncEnumerable<EncodedItems> ItemsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
         {
@@ -62,7 +66,7 @@ internal sealed class FanOutWorkerService(BranchCatalog catalog, FanOutWorkerHos
 internal sealed class FanOutWorkerHost(IOptions<GrpcScatterGatherOptions> options, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>Gets the host; it counts nothing, for the caller's does.</summary>
-    public ScatterHost Host { get; } = new(variant: null, time, options.Value.Grace);
+    public ScatterHost Host { get; } = new(variant: null, time, options.Value.Grace, options.Value.MaxOpen);
 
     public async ValueTask DisposeAsync() => await Host.WhenAllEndedAsync().ConfigureAwait(false);
 }

@@ -32,8 +32,10 @@ public sealed class GrpcScatterGather : IScatterGather, IAsyncDisposable
         BranchCatalog catalog, IMembers members, IMemberChannels channels, IOptions<GrpcScatterGatherOptions> options, TimeProvider time, ILogger<GrpcScatterGather> logger)
     {
         (_catalog, _members, _channels, _options, _logger) = (catalog, members, channels, options.Value, logger);
-        _host = new ScatterHost(Variants.Distributed, time, _options.Grace);
+        _host = new ScatterHost(Variants.Distributed, time, _options.Grace, _options.MaxOpen);
     }
+
+    public ScatterStats Stats => _host.Stats;
 
     public IGather<TOut> Scatter<TIn, TOut>(string branch, IReadOnlyList<TIn> inputs, ScatterOptions<TIn>? options = null)
     {

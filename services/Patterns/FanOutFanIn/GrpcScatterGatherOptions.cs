@@ -5,6 +5,11 @@ namespace DistributedPatterns.FanOutFanIn;
 /// <summary>Limits and times of fan-out/fan-in across processes.</summary>
 public sealed class GrpcScatterGatherOptions
 {
+    /// <summary>Gets or sets how many gatherings may be open at the same time, in this process.</summary>
+    /// <value>From 1 to 100,000; 1,024 unless set.</value>
+    [Range(1, 100_000)]
+    public int MaxOpen { get; set; } = 1_024;
+
     /// <summary>Gets or sets whose members run the branches.</summary>
     /// <value>A service's name; <c>worker</c> unless set.</value>
     [Required]

@@ -22,6 +22,9 @@ namespace DistributedPatterns.FanOutFanIn;
 /// </remarks>
 public interface IScatterGather
 {
+    /// <summary>Gets what became of everything that this instance was asked.</summary>
+    ScatterStats Stats { get; }
+
     /// <summary>Prepares to fan a list out. It starts when the result is enumerated, and is cancelled when the enumeration is left.</summary>
     /// <typeparam name="TIn">What the branch takes; as registered.</typeparam>
     /// <typeparam name="TOut">What the branch gives; as registered.</typeparam>
@@ -54,6 +57,7 @@ public interface IScatterGather
 /// Enumerating throws, besides what the inputs throw:
 /// <see cref="BranchException"/>: an item failed and <see cref="BranchErrorPolicy.Stop"/> is set;
 /// <see cref="ScatterDeadlineException"/>: the deadline has passed and <see cref="DeadlinePolicy.Fail"/> is set;
+/// <see cref="ScatterFullException"/>: as many gatherings as allowed are open;
 /// <see cref="NoWorkerException"/>: nobody was there to do the work (across processes only);
 /// <see cref="OperationCanceledException"/> with the enumeration's token: the caller cancelled.
 /// </remarks>

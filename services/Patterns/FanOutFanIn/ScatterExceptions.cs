@@ -6,6 +6,13 @@ public abstract class ScatterException(string message, Exception? inner = null) 
 /// <summary>No branch of that name, or of those types, is registered.</summary>
 public sealed class UnknownBranchException(string message) : ScatterException(message);
 
+/// <summary>No room for another gathering. Try again after one has ended.</summary>
+public sealed class ScatterFullException(int limit) : ScatterException($"{limit} of {limit} gatherings are open. Try again when one has ended, or raise MaxOpen.")
+{
+    /// <summary>Gets how many gatherings may be open at the same time.</summary>
+    public int Limit { get; } = limit;
+}
+
 /// <summary>A branch's code threw for an item, or the item could not be sent.</summary>
 public class BranchException(string branch, long index, string worker, string reason, Exception? inner = null)
     : ScatterException($"Branch '{branch}' failed at item {index}, run by {worker}: {reason}", inner)

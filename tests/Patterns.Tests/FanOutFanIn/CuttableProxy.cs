@@ -70,13 +70,13 @@ internal sealed class CuttableProxy : IAsyncDisposable
     {
         try
         {
-            var (source, target, block) = (from.GetStream(), to.GetStream(), new byte[64 * 1024]);
+            var (source, target, socket, block) = (from.GetStream(), to.GetStream(), to.Client, new byte[64 * 1024]);
             while (await source.ReadAsync(block, _stop.Token) is > 0 and var read)
             {
                 await _flowing.Task.WaitAsync(_stop.Token);
                 await target.WriteAsync(block.AsMemory(0, read), _stop.Token);
             }
-            to.Client.Shutdown(SocketShutdown.Send);
+            socket.Shutdown(SocketShutdown.Send);
         }
         catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
         {

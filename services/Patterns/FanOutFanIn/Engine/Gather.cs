@@ -95,8 +95,8 @@ internal sealed class Gather<TIn, TOut>(
         private void Start()
         {
             if (_hasStarted) return;
-            _hasStarted = true;
             run.Start(crew);
+            _hasStarted = true;
             _cancelled = caller.UnsafeRegister(_ => run.End(ScatterEnding.By(new OperationCanceledException(caller))), null);
         }
 

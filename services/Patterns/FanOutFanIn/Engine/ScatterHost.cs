@@ -6,27 +6,39 @@ namespace DistributedPatterns.FanOutFanIn.Engine;
 
 /// <summary>What all gatherings of one variant share: clock, grace, what is known of the branches, and who was left behind.</summary>
 /// <param name="variant">Under which name it counts; <see langword="null"/> where somebody else does.</param>
-internal sealed class ScatterHost(string? variant, TimeProvider time, TimeSpan grace)
+/// <param name="grace">How long branches have to end once they are cancelled.</param>
+/// <param name="maxOpen">How many gatherings may run at the same time.</param>
+internal sealed class ScatterHost(string? variant, TimeProvider time, TimeSpan grace, int maxOpen)
 {
+    private readonly Lock _lock = new();
     private readonly ConcurrentDictionary<Task, byte> _abandoned = [];
     private readonly ConcurrentDictionary<string, BranchLatency> _latencies = new(StringComparer.Ordinal);
-    private long _open;
+    private ScatterStats _stats = new();
+    private int _open;
 
     public TimeProvider Time => time;
 
     public TimeSpan Grace => grace;
 
-    /// <summary>Gets how many gatherings are open.</summary>
-    public long Open => Interlocked.Read(ref _open);
-
-    /// <summary>Gets how many gatherings have left something behind that still runs.</summary>
-    public int Abandoned => _abandoned.Count;
+    /// <summary>Gets the sum of all gatherings that have ended.</summary>
+    public ScatterStats Stats
+    {
+        get
+        {
+            lock (_lock) return _stats with { Open = Volatile.Read(ref _open), StillAbandoned = _abandoned.Count };
+        }
+    }
 
     public BranchLatency LatencyOf(string branch) => _latencies.GetOrAdd(branch, static _ => new BranchLatency());
 
+    /// <exception cref="ScatterFullException">As many as allowed are open.</exception>
     public Activity? Begin(string branch)
     {
-        Interlocked.Increment(ref _open);
+        if (Interlocked.Increment(ref _open) > maxOpen)
+        {
+            Interlocked.Decrement(ref _open);
+            throw new ScatterFullException(maxOpen);
+        }
         if (variant is null) return null;
         var activity = PatternsTelemetry.Source.StartActivity("fan out");
         activity?.SetTag(PatternsTelemetry.PatternTag, ScatterTelemetry.Pattern);
@@ -38,6 +50,7 @@ internal sealed class ScatterHost(string? variant, TimeProvider time, TimeSpan g
     public void End(Activity? activity, GatherReport report, Exception? error)
     {
         Interlocked.Decrement(ref _open);
+        lock (_lock) _stats = _stats.With(report);
         if (variant is not null) ScatterTelemetry.Count(variant, report);
         if (activity is null) return;
         activity.SetTag("patterns.fan_out.asked", report.Asked);
