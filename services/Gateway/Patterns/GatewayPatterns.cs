@@ -1,4 +1,5 @@
 using DistributedPatterns.Gateway.Pipelines;
+using DistributedPatterns.Gateway.RateLimiting;
 
 namespace DistributedPatterns.Gateway.Patterns;
 
@@ -8,5 +9,6 @@ internal static class GatewayPatterns
     public static IReadOnlyList<GatewayPattern> All { get; } =
     [
         new PipelinePattern(),
+        new RateLimitingPattern(),
     ];
 }
