@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using DistributedPatterns.Gateway.Pages;
 using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
+using DistributedPatterns.Gateway.RateLimiting;
 using DistributedPatterns.Gateway.Uploads;
 using Scalar.AspNetCore;
 
@@ -16,6 +17,8 @@ internal static class GatewayExtensions
         services.AddHttpForwarder().AddSingleton<OwnerFilter>();
         services.AddSingleton<UploadStore>().AddHostedService(provider => provider.GetRequiredService<UploadStore>());
         foreach (var pattern in GatewayPatterns.All) pattern.AddServices(services);
+
+        services.AddEdgeLimit();
 
         services.AddProblemDetails().AddExceptionHandler<GatewayExceptionHandler>();
         services.ConfigureHttpJsonOptions(json =>
@@ -37,6 +40,7 @@ internal static class GatewayExtensions
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages(context => ProblemResponse.WriteForStatusAsync(context.HttpContext));
+        app.UseEdgeLimit();
         foreach (var pattern in GatewayPatterns.All)
         {
             foreach (var variant in PatternRoute.Variants)

@@ -1,4 +1,5 @@
 using DistributedPatterns.Gateway.Pipelines;
+using DistributedPatterns.Gateway.RateLimiting;
 using DistributedPatterns.Gateway.WorkerPool;
 
 namespace DistributedPatterns.Gateway.Patterns;
@@ -10,5 +11,6 @@ internal static class GatewayPatterns
     [
         new PipelinePattern(),
         new WorkerPoolPattern(),
+        new RateLimitingPattern(),
     ];
 }

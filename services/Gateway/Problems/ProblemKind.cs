@@ -50,6 +50,10 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The pipelines read lines of UTF-8. The detail says where the file stops being that.");
     public static readonly ProblemKind IdempotencyMismatch = new("idempotency-mismatch", 422, "The Idempotency-Key was used for another request",
         "Use a new key for a new request; the same key stands for the same body.");
+    public static readonly ProblemKind CostExceedsBurst = new("cost-exceeds-burst", 422, "The cost is more than can ever be admitted at once",
+        "Ask for less: the detail names the most. Waiting does not help.");
+    public static readonly ProblemKind RateLimited = new("rate-limited", 429, "Too many requests for this limit",
+        "Come back after retryAfterMs, or let the gateway wait for you with wait=.");
     public static readonly ProblemKind Cancelled = new("cancelled", 499, "The client left",
         "Nobody is there to read this answer; it is counted, not logged as an error.");
     public static readonly ProblemKind Internal = new("internal", 500, "The gateway has a bug",
@@ -73,6 +77,7 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
     [
         InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
         RunNotFound, JobNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
+        CostExceedsBurst, RateLimited,
         Cancelled, Internal, RunFailed, OwnerUnreachable, Full, Draining, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];
 }

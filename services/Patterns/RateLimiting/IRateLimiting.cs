@@ -13,14 +13,17 @@ public interface IRateLimiting
     /// <exception cref="UnknownAlgorithmException">This variant does not have it.</exception>
     RateLimitPolicy PolicyOf(RateLimitAlgorithm algorithm);
 
-    /// <summary>Decides now.</summary>
-    /// <exception cref="UnknownAlgorithmException">This variant does not have it.</exception>
+    /// <summary>Gets permits, or the reason why not: now, or within a time if the queue has room.</summary>
+    /// <param name="algorithm">One of <see cref="Algorithms"/>.</param>
+    /// <param name="key">Whose limit. Any text.</param>
+    /// <param name="permits">From 0, which asks whether one is there.</param>
+    /// <param name="maxWait">Zero decides now.</param>
+    /// <param name="cancellationToken">Ends waiting.</param>
+    /// <returns>A lease to dispose. One that was waited for in vain is denied and tells what is left to wait, where that is known.</returns>
+    /// <exception cref="UnknownAlgorithmException">This variant does not have the algorithm.</exception>
     /// <exception cref="TooManyKeysException">The key is new and there is no room for it.</exception>
-    ValueTask<RateLimitLease> TryAcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, CancellationToken cancellationToken);
-
-    /// <summary>Waits for permits as long as the queue has room and the token allows.</summary>
-    /// <inheritdoc cref="TryAcquireAsync"/>
-    ValueTask<RateLimitLease> AcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, CancellationToken cancellationToken);
+    /// <exception cref="OperationCanceledException">The token fired.</exception>
+    ValueTask<RateLimitLease> AcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, TimeSpan maxWait, CancellationToken cancellationToken);
 
     /// <summary>Gets what happened so far in this process, by algorithm.</summary>
     IReadOnlyDictionary<RateLimitAlgorithm, RateLimitLedger> GetLedgers();
@@ -59,7 +62,7 @@ public sealed record RateLimitPolicy(int Quota, TimeSpan? Window, int Burst);
 
 /// <summary>A variant does not have the algorithm.</summary>
 public sealed class UnknownAlgorithmException(RateLimitAlgorithm algorithm, IReadOnlyList<RateLimitAlgorithm> known, string hint)
-    : Exception($"There is no algorithm '{algorithm}' here. There are: {string.Join(", ", known)}. {hint}".TrimEnd())
+    : Exception($"There is no algorithm '{algorithm.ToName()}' here. There are: {string.Join(", ", known.Select(one => one.ToName()))}. {hint}".TrimEnd())
 {
     /// <summary>Gets what was asked for.</summary>
     public RateLimitAlgorithm Algorithm => algorithm;

@@ -48,6 +48,13 @@ public sealed class KeyedRateLimiter<TKey> : PartitionedRateLimiter<TKey> where 
         return await place.Limiter.TryAcquireAsync(permitCount, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Gets how long one who comes now would wait, without asking for it; nothing where that is not known.</summary>
+    internal async ValueTask<TimeSpan?> RetryAfterAsync(TKey resource, int permitCount, CancellationToken cancellationToken)
+    {
+        using var place = Enter(resource);
+        return await place.Limiter.RetryAfterAsync(permitCount, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <inheritdoc/>
     protected override RateLimitLease AttemptAcquireCore(TKey resource, int permitCount)
     {

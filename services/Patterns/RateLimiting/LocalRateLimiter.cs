@@ -96,6 +96,8 @@ public abstract class LocalRateLimiter : MeteredRateLimiter, IPermitSource
     /// <summary>Gets how long one who comes now would wait for permits.</summary>
     internal TimeSpan? RetryAfter(int permits) => UntilAvailable(permits, _queue.Waiting);
 
+    internal override ValueTask<TimeSpan?> RetryAfterAsync(int permits, CancellationToken cancellationToken) => new(RetryAfter(permits));
+
     internal long Remaining => _queue.IsEmpty ? Available : 0;
 
     internal TimeSpan? ResetAfter => UntilFull() is { } left ? (left > TimeSpan.Zero ? left : TimeSpan.Zero) : null;

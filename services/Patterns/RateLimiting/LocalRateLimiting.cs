@@ -1,4 +1,5 @@
 using System.Threading.RateLimiting;
+using DistributedPatterns.Diagnostics;
 using Microsoft.Extensions.Options;
 
 namespace DistributedPatterns.RateLimiting;
@@ -15,7 +16,7 @@ public sealed class LocalRateLimiting : IRateLimiting, IAsyncDisposable
         var window = new WindowOptions { Permits = limit.Permits, Window = limit.Period, QueueLimit = limit.QueueLimit };
         var concurrency = new ConcurrencyOptions { Permits = limit.Concurrent, QueueLimit = limit.QueueLimit };
         var pacer = new PacerOptions { Interval = limit.Interval, QueueLimit = limit.QueueLimit };
-        _tables = new RateLimitTables(limit, time, "", new Dictionary<RateLimitAlgorithm, Func<string, MeteredRateLimiter>>
+        _tables = new RateLimitTables(Variants.Channel, limit, time, "", new Dictionary<RateLimitAlgorithm, Func<string, MeteredRateLimiter>>
         {
             [RateLimitAlgorithm.Gcra] = _ => new LocalGcraRateLimiter(bucket, time),
             [RateLimitAlgorithm.TokenBucket] = _ => new LocalTokenBucketRateLimiter(bucket, time),
@@ -36,12 +37,8 @@ public sealed class LocalRateLimiting : IRateLimiting, IAsyncDisposable
     public RateLimitPolicy PolicyOf(RateLimitAlgorithm algorithm) => _tables.PolicyOf(algorithm);
 
     /// <inheritdoc/>
-    public ValueTask<RateLimitLease> TryAcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, CancellationToken cancellationToken) =>
-        _tables.Of(algorithm).TryAcquireAsync(key, permits, cancellationToken);
-
-    /// <inheritdoc/>
-    public ValueTask<RateLimitLease> AcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, CancellationToken cancellationToken) =>
-        _tables.Of(algorithm).AcquireAsync(key, permits, cancellationToken);
+    public ValueTask<RateLimitLease> AcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, TimeSpan maxWait, CancellationToken cancellationToken) =>
+        _tables.AcquireAsync(algorithm, key, permits, maxWait, cancellationToken);
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<RateLimitAlgorithm, RateLimitLedger> GetLedgers() => _tables.GetLedgers();

@@ -57,6 +57,9 @@ public abstract class MeteredRateLimiter : RateLimiter
         };
     }
 
+    /// <summary>Gets how long one who comes now would wait, uncounted; nothing where that is not known.</summary>
+    internal virtual ValueTask<TimeSpan?> RetryAfterAsync(int permits, CancellationToken cancellationToken) => default;
+
     private protected abstract ValueTask<RateLimitLease> TryAcquireAsyncCore(int permitCount, CancellationToken cancellationToken);
 
     /// <summary>Gets where requests are counted: in counters of its own unless <see cref="CountInto"/> named others before.</summary>

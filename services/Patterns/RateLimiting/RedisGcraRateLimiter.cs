@@ -54,6 +54,9 @@ public sealed class RedisGcraRateLimiter : RedisRateLimiter
             await EvaluateAsync("return", 0, Math.Max(1, permits), tickets, CancellationToken.None).ConfigureAwait(false);
     }
 
+    internal override async ValueTask<TimeSpan?> RetryAfterAsync(int permits, CancellationToken cancellationToken) =>
+        (await EvaluateAsync("peek", 0, Math.Max(1, permits), [], cancellationToken).ConfigureAwait(false))?.Wait;
+
     private protected override LocalRateLimiter CreateShare(int instances, int queueLimit)
     {
         var shares = _rules.Select(rule => LocalGcraRateLimiter.ShareOf(rule, instances, _rules.Length == 1 ? queueLimit : 0, Store.Time)).ToArray();

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Threading.RateLimiting;
+using DistributedPatterns.Diagnostics;
 using Microsoft.Extensions.Options;
 
 namespace DistributedPatterns.RateLimiting;
@@ -32,7 +33,7 @@ public sealed class RedisRateLimiting : IRateLimiting, IAsyncDisposable
             Limits = { new RateLimitRule { Permits = limit.Permits, Period = limit.Period, Burst = 1 } },
             QueueLimit = limit.QueueLimit,
         };
-        _tables = new RateLimitTables(limit, store.Time, NoTokenBucket, new Dictionary<RateLimitAlgorithm, Func<string, MeteredRateLimiter>>
+        _tables = new RateLimitTables(Variants.Distributed, limit, store.Time, NoTokenBucket, new Dictionary<RateLimitAlgorithm, Func<string, MeteredRateLimiter>>
         {
             [RateLimitAlgorithm.Gcra] = key => new RedisGcraRateLimiter(store, At("gcra", key), gcra),
             [RateLimitAlgorithm.WindowCounter] = key => new RedisWindowCounterRateLimiter(store, At("window-counter", key), window),
@@ -63,12 +64,8 @@ public sealed class RedisRateLimiting : IRateLimiting, IAsyncDisposable
     public RateLimitPolicy PolicyOf(RateLimitAlgorithm algorithm) => _tables.PolicyOf(algorithm);
 
     /// <inheritdoc/>
-    public ValueTask<RateLimitLease> TryAcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, CancellationToken cancellationToken) =>
-        _tables.Of(algorithm).TryAcquireAsync(key, permits, cancellationToken);
-
-    /// <inheritdoc/>
-    public ValueTask<RateLimitLease> AcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, CancellationToken cancellationToken) =>
-        _tables.Of(algorithm).AcquireAsync(key, permits, cancellationToken);
+    public ValueTask<RateLimitLease> AcquireAsync(RateLimitAlgorithm algorithm, string key, int permits, TimeSpan maxWait, CancellationToken cancellationToken) =>
+        _tables.AcquireAsync(algorithm, key, permits, maxWait, cancellationToken);
 
     /// <inheritdoc/>
     public IReadOnlyDictionary<RateLimitAlgorithm, RateLimitLedger> GetLedgers() => _tables.GetLedgers();
