@@ -18,7 +18,7 @@ public sealed partial class ChannelWorkQueue<T>
     private readonly long _keepTicks;
     private ITimer? _timer;
     private long _timerDue = long.MaxValue;
-    private long _in, _done, _cancelled, _dropped, _rejected, _redelivered, _expired, _fenced, _replayed, _token, _newIds;
+    private long _in, _done, _failed, _cancelled, _dropped, _rejected, _redelivered, _expired, _fenced, _replayed, _token, _newIds;
     private int _delayed, _leased;
     private bool _sealed, _disposed;
 
@@ -178,8 +178,9 @@ public sealed partial class ChannelWorkQueue<T>
         item.EndedBy = one.Verb;
         switch (one.Verb)
         {
-            case SettleVerb.Ack:
-                (item.Note, item.Result) = ("ack", one.Result.ToArray());
+            case SettleVerb.Ack or SettleVerb.Fail:
+                (item.Note, item.Result) = (one.Verb == SettleVerb.Ack ? "ack" : "fail", one.Result.ToArray());
+                if (one.Verb == SettleVerb.Fail) _failed++;
                 End(item, WorkItemState.Done);
                 return SettleOutcome.Settled;
             case SettleVerb.DeadLetter:
@@ -318,6 +319,7 @@ public sealed partial class ChannelWorkQueue<T>
 
     private WorkQueueLedger Ledger() => new(_in, _ready.Count, _delayed, _leased, _dead.Count, _dropped, _done, _cancelled)
     {
+        Failed = _failed,
         Rejected = _rejected,
         Redelivered = _redelivered,
         Expired = _expired,

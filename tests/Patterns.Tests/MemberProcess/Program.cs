@@ -1,3 +1,4 @@
+using DistributedPatterns.Payloads;
 using DistributedPatterns.Tests.MemberProcess;
 
 // A member in a process of its own, for tests that freeze and kill it.
@@ -6,6 +7,8 @@ builder.AddServiceDefaults();
 builder.AddRedisClient("redis");
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddGrpc();
+if (builder.Configuration["Patterns:ProducerConsumer:held:KeyTag"] is not null)
+    builder.Services.AddRedisWorkQueue("held", PayloadCodec.Utf8).AddHostedService<QueueHolder>();
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapGrpcService<EchoService>();
