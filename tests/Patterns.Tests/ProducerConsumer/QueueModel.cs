@@ -6,7 +6,7 @@ namespace DistributedPatterns.Tests.ProducerConsumer;
 internal sealed class QueueModel(WorkQueueOptions options)
 {
     private readonly List<Entry> _all = []; // in the order of their ends where they have ended
-    private long _in, _token, _rejected, _redelivered, _fenced, _replayed, _expired, _failed, _done, _cancelled, _dropped;
+    private long _in, _token, _rejected, _redelivered, _fenced, _replayed, _failed, _done, _cancelled, _dropped;
     private int _now;
 
     public sealed class Entry
@@ -129,7 +129,11 @@ internal sealed class QueueModel(WorkQueueOptions options)
     public WorkQueueLedger Ledger() => new(
         _in, Count(WorkItemState.Ready), Count(WorkItemState.Delayed), Count(WorkItemState.Leased), Count(WorkItemState.Dead), _dropped, _done, _cancelled)
     {
-        Rejected = _rejected, Redelivered = _redelivered, Fenced = _fenced, Replayed = _replayed, Expired = _expired, Failed = _failed,
+        Rejected = _rejected,
+        Redelivered = _redelivered,
+        Fenced = _fenced,
+        Replayed = _replayed,
+        Failed = _failed,
     };
 
     private int Depth => Count(WorkItemState.Ready) + Count(WorkItemState.Delayed) + Count(WorkItemState.Leased);

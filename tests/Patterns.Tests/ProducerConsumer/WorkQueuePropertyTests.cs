@@ -18,11 +18,11 @@ public sealed class WorkQueuePropertyTests(SharedRedis shared)
 
     private static readonly Gen<Call> s_call = Gen.Select(
         Gen.Frequency((8, Gen.Const(Step.Enqueue)), (5, Gen.Const(Step.Reserve)), (8, Gen.Const(Step.Settle)), (1, Gen.Const(Step.Cancel)), (1, Gen.Const(Step.Replay)), (1, Gen.Const(Step.Advance))),
-        Gen.Int[0, 11], Gen.Int[1, 4], Gen.OneOfConst(SettleVerb.Ack, SettleVerb.Nack, SettleVerb.Release, SettleVerb.DeadLetter, SettleVerb.Fail), Gen.OneOfConst(0, 0, 0, 10, 25),
+        Gen.Int[0, 11], Gen.Int[1, 4], Gen.OneOf(SettleVerb.Ack, SettleVerb.Nack, SettleVerb.Release, SettleVerb.DeadLetter, SettleVerb.Fail), Gen.OneOf(0, 0, 0, 10, 25),
         (step, id, count, verb, delay) => new Call(step, id, count, verb, delay));
 
     private static readonly Gen<Plan> s_plan = Gen.Select(
-        Gen.OneOfConst(QueueFullPolicy.Reject, QueueFullPolicy.DropOldest, QueueFullPolicy.DropNewest), Gen.Int[1, 6], s_call.Array[1, 60],
+        Gen.OneOf(QueueFullPolicy.Reject, QueueFullPolicy.DropOldest, QueueFullPolicy.DropNewest), Gen.Int[1, 6], s_call.Array[1, 60],
         (full, capacity, calls) => new Plan(full, capacity, calls));
 
     [Fact(Timeout = 120_000)]
