@@ -1,8 +1,8 @@
 -- A bounded, leased, reliable queue; each call is one atomic step. An id is in exactly one state:
 --   r ready | d delayed | l leased | x dead | f finished | c cancelled | o dropped        (f, c and o only as long as the window remembers them)
--- The record in `info` is the single truth, the sorted sets are its indexes, `jobs` holds payloads and, after an ack, results.
+-- The record in `info` is the single truth, the sorted sets are its indexes, `jobs` holds payloads (id) and results (id and \1).
 -- KEYS: 1 ready(zset id->place) 2 delayed(zset id->dueMs) 3 lease(zset id->expiryMs) 4 jobs(hash id->payload|result) 5 info(hash id->record)
---       6 dead(zset id->deadMs) 7 done(zset id->endMs: the window) 8 meta(hash: counters, flags, open hand-outs)                  all {queue}
+--       6 dead(zset id->deadUs) 7 done(zset id->endUs: the window) 8 meta(hash: counters, flags, open hand-outs)                  all {queue}
 -- ARGV: 1 op 2 deadCap 3 doneKeep 4 doneKeepForMs, then by op:
 --   enqueue capacity full(r reject|w the caller waits|o drop oldest|n drop newest) step call {id payload delayMs priority ttlMs(0 none)}..
 --           -> {depth, ready before, code..}: 1 accepted 0 full 3 dead 4 sealed, 10..16 duplicate in state r d l x f c o
@@ -26,13 +26,24 @@ local READY, DELAYED, LEASE, JOBS, INFO, DEAD, DONE, META = KEYS[1], KEYS[2], KE
 local op, deadCap, doneKeep, keepFor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local t = call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+local stamp = tonumber(t[1]) * 1000000 + tonumber(t[2])
 local function fmt(x) return string.format('%.0f', x) end
+local function nextUs() stamp = stamp + 1 return fmt(stamp) end                          -- two ends in one call keep their order
 
--- Writes are collected and sent with few calls: a call costs more than its argument. Whoever reads a set flushes first.
-local records, dirty, counts, moves, jobs, handouts, freed = {}, {}, {}, {[READY] = {}, [DELAYED] = {}, [LEASE] = {}, [DEAD] = {}, [DONE] = {}}, {}, {}, false
+-- Writes are collected and made with few calls: a call costs more than its argument. They are written down first, because a killed Garnet can keep the
+-- first writes of its last script without the rest: the next call of any kind makes them again, and so completes it. Whoever reads a set flushes first.
+local records, dirty, counts, meta, freed = {}, {}, {}, {}, false
+local moves, jobs = {[READY] = {}, [DELAYED] = {}, [LEASE] = {}, [DEAD] = {}, [DONE] = {}}, {}
 local function count(f, n) counts[f] = (counts[f] or 0) + (n or 1) end
 local function put(key, id, score) moves[key][id] = score end
 local function out_of(key, id) moves[key][id] = false end
+local function make(plan)
+  for _, write in ipairs(plan) do call(unpack(write)) end
+  call('HDEL', META, 'journal')
+end
+local journal = call('HGET', META, 'journal')
+if journal then make(cjson.decode(journal)) end
+
 local function parse(v)
   if not v then return nil end
   local r = {}
@@ -51,59 +62,78 @@ local function load(id)
 end
 local function save(id, r) records[id] = r; dirty[id] = true end
 local function flush()
-  local set, del = {}, {}
+  local plan = {}
+  local function write(set, del, buffer, score_first, ...)     -- one call for what is set, one for what is taken away
+    local adds, removals = {...}, {...}
+    local head = #adds
+    adds[1], removals[1] = set, del
+    for name, value in pairs(buffer) do
+      if value then
+        adds[#adds + 1] = score_first and value or name
+        adds[#adds + 1] = score_first and name or value
+      else
+        removals[#removals + 1] = name
+      end
+    end
+    if #adds > head then plan[#plan + 1] = adds end
+    if #removals > head then plan[#plan + 1] = removals end
+  end
+  local texts, names = {}, {}
   for id in pairs(dirty) do
     local r = records[id]
-    set[#set + 1] = id
-    set[#set + 1] = table.concat({r.s, r.tok, r.att, r.place, r.seen, r.cancel, r.born, r.exp, r.why, r.by, r.note}, ' ')
+    texts[id] = r and table.concat({r.s, r.tok, r.att, r.place, r.seen, r.cancel, r.born, r.exp, r.why, r.by, r.note}, ' ')
   end
-  if #set > 0 then call('HSET', INFO, unpack(set)) end
-  set = {}
-  for id, bytes in pairs(jobs) do
-    if bytes then set[#set + 1] = id; set[#set + 1] = bytes else del[#del + 1] = id end
+  for f in pairs(counts) do names[#names + 1] = f end
+  if #names > 0 then
+    for i, v in ipairs(call('HMGET', META, unpack(names))) do meta[names[i]] = fmt(tonumber(v or '0') + counts[names[i]]) end
   end
-  if #set > 0 then call('HSET', JOBS, unpack(set)) end
-  if #del > 0 then call('HDEL', JOBS, unpack(del)) end
+  write('HSET', 'HDEL', jobs, false, '', JOBS)
+  if plan[1] and plan[1][1] == 'HSET' then call(unpack(table.remove(plan, 1))) end    -- nothing refers to a new payload or result yet
+  write('HSET', 'HDEL', texts, false, '', INFO)
   for key, ids in pairs(moves) do
-    set, del = {}, {}
-    for id, score in pairs(ids) do
-      if score then set[#set + 1] = score; set[#set + 1] = id else del[#del + 1] = id end
-    end
-    if #del > 0 then call('ZREM', key, unpack(del)) end
-    if #set > 0 then call('ZADD', key, unpack(set)) end
-    if #del > 0 or #set > 0 then moves[key] = {} end
+    write('ZADD', 'ZREM', ids, true, '', key)
+    moves[key] = {}
   end
-  del = {}
-  for name in pairs(handouts) do del[#del + 1] = name end
-  if #del > 0 then call('HDEL', META, unpack(del)) end
-  for f, n in pairs(counts) do call('HINCRBY', META, f, fmt(n)) end
-  dirty, jobs, handouts, counts = {}, {}, {}, {}
+  write('HSET', 'HDEL', meta, false, '', META)
+  dirty, jobs, meta, counts = {}, {}, {}, {}
+  if #plan > 1 then
+    call('HSET', META, 'journal', cjson.encode(plan))
+    make(plan)
+  elseif plan[1] then
+    call(unpack(plan[1]))
+  end
 end
 
 local function depth() return call('ZCARD', READY) + call('ZCARD', DELAYED) + call('ZCARD', LEASE) end
 local function finish(id, r, s, result)
-  r.s = s; save(id, r); put(DONE, id, fmt(now)); freed = true
+  r.s = s; save(id, r); put(DONE, id, nextUs()); freed = true
   count(s == 'f' and 'done' or s == 'c' and 'cancelled' or 'dropped')
-  jobs[id] = result and result ~= '' and result or false
+  jobs[id] = false
+  if result and result ~= '' then jobs[id .. '\1'] = result end
 end
-local function bury(id, r) r.s = 'x'; save(id, r); put(DEAD, id, fmt(now)); freed = true end
+local function bury(id, r) r.s = 'x'; save(id, r); put(DEAD, id, nextUs()); freed = true end
 local function wait(id, r, delay)
   r.s = delay > 0 and 'd' or 'r'; save(id, r)
   if delay > 0 then put(DELAYED, id, fmt(now + delay)) else put(READY, id, r.place) end
 end
-local function reopen(r) if r.note ~= '' then handouts['q:' .. r.note] = true end end   -- its hand-out cannot be asked for again
-local function forget()                                                                  -- at most 200 a call, more than a call can add
-  flush()
-  local over = call('ZCARD', DEAD) - deadCap
+local function reopen(r) if r.note ~= '' then meta['q:' .. r.note] = false end end        -- its hand-out cannot be asked for again
+local function pending(key)
+  local n = 0
+  for _, score in pairs(moves[key]) do if score then n = n + 1 end end
+  return n
+end
+local function forget()                                                                  -- at most 200 a call, more than a call can add; then flushes
+  local over = call('ZCARD', DEAD) + pending(DEAD) - deadCap
   if over > 0 then
     local ids = call('ZRANGE', DEAD, 0, math.min(over, 200) - 1)
     prefetch(ids)
-    for _, id in ipairs(ids) do out_of(DEAD, id); finish(id, load(id), 'o') end
-    flush()
+    for _, id in ipairs(ids) do if load(id) and load(id).s == 'x' then out_of(DEAD, id); finish(id, load(id), 'o') end end
   end
-  over = call('ZCARD', DONE) - doneKeep
-  local ids = over > 0 and call('ZRANGE', DONE, 0, math.min(over, 200) - 1) or call('ZRANGEBYSCORE', DONE, '-inf', fmt(now - keepFor), 'LIMIT', 0, 200)
-  if #ids > 0 then call('ZREM', DONE, unpack(ids)); call('HDEL', INFO, unpack(ids)); call('HDEL', JOBS, unpack(ids)) end
+  over = call('ZCARD', DONE) + pending(DONE) - doneKeep
+  for _, id in ipairs(over > 0 and call('ZRANGE', DONE, 0, math.min(over, 200) - 1) or call('ZRANGEBYSCORE', DONE, '-inf', fmt((now - keepFor) * 1000), 'LIMIT', 0, 200)) do
+    out_of(DONE, id); save(id, false); jobs[id] = false; jobs[id .. '\1'] = false
+  end
+  flush()
 end
 local function room() return freed and call('HDEL', META, 'blocked') or 0 end
 
@@ -112,13 +142,13 @@ if op == 'enqueue' then
   for i = 9, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
   prefetch(ids)
   local waiting = call('ZCARD', READY)
-  local n, meta = waiting + call('ZCARD', DELAYED) + call('ZCARD', LEASE), call('HMGET', META, 'in', 'sealed')
-  local sequence, accepted, out, blocked = tonumber(meta[1] or '0'), 0, {0, waiting}, false
+  local n, known = waiting + call('ZCARD', DELAYED) + call('ZCARD', LEASE), call('HMGET', META, 'in', 'sealed')
+  local sequence, accepted, out, blocked = tonumber(known[1] or '0'), 0, {0, waiting}, false
   for i = 9, #ARGV, 5 do
     local id, r, mine, code = ARGV[i], load(ARGV[i]), by .. '.' .. fmt(i), 1
     if r then
       code = r.by == mine and 1 or r.s == 'x' and 3 or 9 + string.find('rdlxfco', r.s, 1, true)
-    elseif meta[2] then
+    elseif known[2] then
       code = 4
     else
       if n >= cap and (full == 'o' or full == 'n') then
@@ -194,9 +224,9 @@ elseif op == 'reserve' then
           break
         end
       end
+      if #taken > 0 then meta['token'] = fmt(tok); meta['q:' .. req] = cjson.encode(taken) end
       flush(); buried = buried + over
     until over == 0 or #taken == n or buried >= 100
-    if #taken > 0 then call('HSET', META, 'token', fmt(tok), 'q:' .. req, cjson.encode(taken)) end
   end
   if #taken > 0 then
     for k, payload in ipairs(call('HMGET', JOBS, unpack(taken))) do out[(k - 1) * 8 + 4] = payload or '' end
@@ -275,7 +305,7 @@ elseif op == 'status' then
   prefetch(ids)
   for _, id in ipairs(ids) do
     local r = load(id)
-    for _, v in ipairs(r and {r.s, tonumber(r.att), tonumber(r.cancel), r.s == 'l' and '' or r.note, r.s == 'f' and call('HGET', JOBS, id) or ''} or {'', 0, 0, '', ''}) do
+    for _, v in ipairs(r and {r.s, tonumber(r.att), tonumber(r.cancel), r.s == 'l' and '' or r.note, r.s == 'f' and call('HGET', JOBS, id .. '\1') or ''} or {'', 0, 0, '', ''}) do
       out[#out + 1] = v
     end
   end
@@ -285,7 +315,7 @@ elseif op == 'peek' then
   local out = {}
   for _, i in ipairs(call('ZRANGE', DEAD, ARGV[5], fmt(tonumber(ARGV[5]) + tonumber(ARGV[6]) - 1))) do
     local r = load(i)
-    for _, v in ipairs({i, math.max(0, math.floor(now - tonumber(call('ZSCORE', DEAD, i)))), tonumber(r.att), r.note, call('HGET', JOBS, i) or ''}) do out[#out + 1] = v end
+    for _, v in ipairs({i, math.max(0, math.floor(now - tonumber(call('ZSCORE', DEAD, i)) / 1000)), tonumber(r.att), r.note, call('HGET', JOBS, i) or ''}) do out[#out + 1] = v end
   end
   return out
 

@@ -65,8 +65,9 @@ public sealed class RedisDoorbell : IAsyncDisposable
                 await _rung.WaitAsync(either.Token).ConfigureAwait(false);
                 return true;
             }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            catch (OperationCanceledException)
             {
+                cancellationToken.ThrowIfCancellationRequested(); // with the caller's token, not the linked one
                 return false; // time to poll
             }
         }

@@ -9,7 +9,8 @@ internal abstract class ScriptUser
     protected static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     /// <summary>Gets one user of every script. A script that nobody uses here fails <see cref="ClusterTests"/>.</summary>
-    public static IReadOnlyList<ScriptUser> All { get; } = [new ProbeUser(), new MembersUser(), new RunsUser(), new LimitersUser()];
+    public static IReadOnlyList<ScriptUser> All { get; } =
+        [new ProbeUser(), new MembersUser(), new RunsUser(), new LimitersUser(), new QueueUser(), new WorkersUser()];
 
     /// <summary>Gets the scripts that the client runs, by their paths below the library's folder.</summary>
     public abstract IReadOnlyList<string> Scripts { get; }

@@ -1,3 +1,4 @@
+using DistributedPatterns.Payloads;
 using DistributedPatterns.Tests.MemberProcess;
 using DistributedPatterns.Tests.WorkerPool;
 
@@ -9,6 +10,8 @@ builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddGrpc();
 if (builder.Configuration["Patterns:WorkerPool:Redis:KeyTag"] is not null)
     builder.Services.AddJob(_ => FaultJobs.Traced).AddJob(_ => FaultJobs.Deadly).AddRedisWorkers();
+if (builder.Configuration["Patterns:ProducerConsumer:held:KeyTag"] is not null)
+    builder.Services.AddRedisWorkQueue("held", PayloadCodec.Utf8).AddHostedService<QueueHolder>();
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapGrpcService<EchoService>();

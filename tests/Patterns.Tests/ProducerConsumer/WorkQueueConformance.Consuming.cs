@@ -100,15 +100,18 @@ public abstract partial class WorkQueueConformance<T>
     public async Task Settle_Repeated_IsAnsweredAlikeAndCountsOnce()
     {
         await using var queue = await CreateAsync(options => (options.MaxAttempts, options.WhenFull) = (1, QueueFullPolicy.Reject));
-        await FillAsync(queue, 4);
-        var d = await queue.ReserveAsync(4, TestStop);
+        await FillAsync(queue, 5);
+        var d = await queue.ReserveAsync(5, TestStop);
         foreach (var (settlement, outcome) in ((Settlement, SettleOutcome)[])
             [
                 (Settlement.Ack(d[0]), SettleOutcome.Settled), (Settlement.Nack(d[1], TimeSpan.Zero, "x"), SettleOutcome.DeadLettered),
                 (Settlement.Release(d[2]), SettleOutcome.Settled), (Settlement.DeadLetter(d[3], "y"), SettleOutcome.DeadLettered),
+                (Settlement.Fail(d[4], new byte[] { 7 }), SettleOutcome.Settled),
             ])
             await TwiceAsync(settlement, outcome);
-        Assert.Equal((1, 2, 1, 0), ((await BalancedAsync(queue)).Done, (await BalancedAsync(queue)).Dead, (await BalancedAsync(queue)).Ready, (await BalancedAsync(queue)).Fenced));
+        Assert.Equal([7], (await queue.GetResultAsync("item-4", TestStop))!.Value.ToArray());
+        Assert.Equal(1, (await BalancedAsync(queue)).Failed);
+        Assert.Equal((2, 2, 1, 0), ((await BalancedAsync(queue)).Done, (await BalancedAsync(queue)).Dead, (await BalancedAsync(queue)).Ready, (await BalancedAsync(queue)).Fenced));
 
         // Something else than before is no repetition.
         Assert.Equal(SettleOutcome.Stale, await d[0].NackAsync(TimeSpan.Zero, "late", TestStop));

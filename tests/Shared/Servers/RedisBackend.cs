@@ -15,7 +15,9 @@ public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
     private readonly int _port = FreePort();
     private WatchedProcess? _process;
 
-    private RedisBackend(RedisKind kind) => Kind = kind;
+    private readonly bool _waitForLog;
+
+    private RedisBackend(RedisKind kind, bool waitForLog) => (Kind, _waitForLog) = (kind, waitForLog);
 
     public RedisKind Kind { get; }
 
@@ -23,12 +25,14 @@ public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
     public string ConnectionString => $"127.0.0.1:{_port},password={Password}";
 
     /// <summary>Starts a server and waits until it answers.</summary>
+    /// <param name="kind">Which server.</param>
+    /// <param name="waitForLog">Whether a write is acknowledged only when the log holds it, so that a killed server lost nothing it had acknowledged.</param>
     /// <exception cref="InvalidOperationException">There is no <c>redis-server</c>.</exception>
-    public static async Task<RedisBackend> StartAsync(RedisKind kind)
+    public static async Task<RedisBackend> StartAsync(RedisKind kind, bool waitForLog = false)
     {
         if (kind == RedisKind.Redis)
             RequireRedisServer();
-        var backend = new RedisBackend(kind);
+        var backend = new RedisBackend(kind, waitForLog);
         try
         {
             await backend.LaunchAsync();
@@ -70,7 +74,7 @@ public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
 
     public Task ResumeAsync() => _process!.ResumeAsync();
 
-    /// <summary>Kills the server. What it acknowledged last may be lost: neither kind waits for the disk.</summary>
+    /// <summary>Kills the server. What it acknowledged last may be lost unless it waits for its log.</summary>
     public Task KillAsync() => _process!.KillAsync();
 
     /// <summary>Starts the killed server again on the same port and data.</summary>
@@ -92,13 +96,14 @@ public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
         var port = _port.ToString(CultureInfo.InvariantCulture);
         _process = Kind == RedisKind.Redis
             ? await WatchedProcess.StartAsync(
-                [RequireRedisServer(), "--bind", "127.0.0.1", "--port", port, "--requirepass", Password, "--dir", _data, "--appendonly", "yes", "--maxmemory-policy", "noeviction"])
+                [RequireRedisServer(), "--bind", "127.0.0.1", "--port", port, "--requirepass", Password, "--dir", _data, "--appendonly", "yes", "--appendfsync", _waitForLog ? "always" : "everysec", "--maxmemory-policy", "noeviction"])
             : await WatchedProcess.StartBuiltAsync("RedisServer", new Dictionary<string, string>
             {
                 ["REDIS_PORT"] = port,
                 ["REDIS_PASSWORD"] = Password,
                 ["Redis__DataPath"] = _data,
                 ["Redis__LuaTransactionMode"] = Kind == RedisKind.Garnet ? "true" : "false",
+                ["Redis__CommitWait"] = _waitForLog ? "true" : "false",
                 ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
             });
         var since = TimeProvider.System.GetTimestamp();
