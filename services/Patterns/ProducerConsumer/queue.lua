@@ -1,8 +1,10 @@
 -- A bounded, leased, reliable queue; each call is one atomic step. An id is in exactly one state:
 --   r ready | d delayed | l leased | x dead | f finished | c cancelled | o dropped        (f, c and o only as long as the window remembers them)
--- The record in `info` is the single truth, the sorted sets are its indexes, `jobs` holds payloads and, after an ack, results.
--- KEYS: 1 ready(zset id->place) 2 delayed(zset id->dueMs) 3 lease(zset id->expiryMs) 4 jobs(hash id->payload|result) 5 info(hash id->record)
---       6 dead(zset id->deadMs) 7 done(zset id->endMs: the window) 8 meta(hash: counters, flags, open hand-outs)                  all {queue}
+-- The records in `info` are the single truth, with their count by state in a field beside them; the sorted sets are indexes, `jobs` holds payloads
+-- and results. A killed Garnet can keep the first writes of its last script without the rest. So what is added to is written first, then records and
+-- counts in one command, and what is taken away last; an index entry that its record does not bear out is dropped where it is met.
+-- KEYS: 1 ready(zset id->place) 2 delayed(zset id->dueMs) 3 lease(zset id->expiryMs) 4 jobs(hash id->payload, \1id->result) 5 info(hash id->record, \1->counts)
+--       6 dead(zset id->deadMs) 7 done(zset id->endMs: the window) 8 meta(hash: flags, open hand-outs)                  all {queue}
 -- ARGV: 1 op 2 deadCap 3 doneKeep 4 doneKeepForMs, then by op:
 --   enqueue capacity full(r reject|w the caller waits|o drop oldest|n drop newest) step call {id payload delayMs priority ttlMs(0 none)}..
 --           -> {depth, ready before, code..}: 1 accepted 0 full 3 dead 4 sealed, 10..16 duplicate in state r d l x f c o
@@ -29,62 +31,106 @@ local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local function fmt(x) return string.format('%.0f', x) end
 
 -- Writes are collected and sent with few calls: a call costs more than its argument. Whoever reads a set flushes first.
-local records, dirty, counts, moves, jobs, handouts, freed = {}, {}, {}, {[READY] = {}, [DELAYED] = {}, [LEASE] = {}, [DEAD] = {}, [DONE] = {}}, {}, {}, false
-local function count(f, n) counts[f] = (counts[f] or 0) + (n or 1) end
+local records, dirty, moves, jobs, handouts, freed = {}, {}, {[READY] = {}, [DELAYED] = {}, [LEASE] = {}, [DEAD] = {}, [DONE] = {}}, {}, {}, false
 local function put(key, id, score) moves[key][id] = score end
 local function out_of(key, id) moves[key][id] = false end
+local function drop(key, id, r, state)                        -- whether the record does not bear out the entry; then what was cut off is done
+  if r and r.s == state then return false end
+  out_of(key, id)
+  if r and string.find('fco', r.s, 1, true) then put(DONE, id, fmt(now)); jobs[id] = false end
+  return true
+end
+
+local COUNTS = {'in', 'r', 'd', 'l', 'x', 'f', 'c', 'o', 'rejected', 'expired', 'fenced', 'replayed', 'redelivered', 'failed', 'token'}
+local counts, counted = nil, false
+local function read_counts(v)
+  counts = {}
+  for n in string.gmatch(v or '', '%d+') do counts[#counts + 1] = tonumber(n) end
+  for i, name in ipairs(COUNTS) do counts[name] = counts[i] or 0 end
+end
+local function total(name)
+  if not counts then read_counts(call('HGET', INFO, '\1')) end
+  return counts[name]
+end
+local function count(name, n)
+  local before = total(name)                                  -- reads them, perhaps
+  counts[name] = before + (n or 1); counted = true
+end
+
 local function parse(v)
   if not v then return nil end
   local r = {}
   r.s, r.tok, r.att, r.place, r.seen, r.cancel, r.born, r.exp, r.why, r.by, r.note =
     string.match(v, '^(%a) (%d+) (%d+) (%d+) (%d) (%d) (%d+) (%d+) (%S+) (%S+) (.*)$')
+  r.was = r.s
   return r
 end
 local function prefetch(ids)
   if #ids == 0 then return end
-  local found = call('HMGET', INFO, unpack(ids))
-  for i, id in ipairs(ids) do if records[id] == nil then records[id] = parse(found[i]) or false end end
+  local found = call('HMGET', INFO, '\1', unpack(ids))
+  if not counts then read_counts(found[1]) end
+  for i, id in ipairs(ids) do if records[id] == nil then records[id] = parse(found[i + 1]) or false end end
 end
 local function load(id)
   if records[id] == nil then records[id] = parse(call('HGET', INFO, id)) or false end
   return records[id]
 end
-local function save(id, r) records[id] = r; dirty[id] = true end
+local function save(id, r)
+  if r.was ~= r.s then
+    if r.was then count(r.was, -1) else count('in') end
+    count(r.s)
+    r.was = r.s
+  end
+  records[id] = r; dirty[id] = true
+end
+
 local function flush()
   local set, del = {}, {}
+  for id, bytes in pairs(jobs) do
+    if bytes then set[#set + 1] = id; set[#set + 1] = bytes else del[#del + 1] = id end
+  end
+  if #set > 0 then call('HSET', JOBS, unpack(set)) end
+  local function add(key)
+    set = {}
+    for id, score in pairs(moves[key]) do
+      if score then set[#set + 1] = score; set[#set + 1] = id end
+    end
+    if #set > 0 then call('ZADD', key, unpack(set)) end
+  end
+  for _, key in ipairs({READY, DELAYED, LEASE, DEAD}) do add(key) end
+  set = {}
   for id in pairs(dirty) do
     local r = records[id]
     set[#set + 1] = id
     set[#set + 1] = table.concat({r.s, r.tok, r.att, r.place, r.seen, r.cancel, r.born, r.exp, r.why, r.by, r.note}, ' ')
   end
+  if counted then
+    local all = {}
+    for i, name in ipairs(COUNTS) do all[i] = fmt(counts[name]) end
+    set[#set + 1] = '\1'; set[#set + 1] = table.concat(all, ' ')
+  end
   if #set > 0 then call('HSET', INFO, unpack(set)) end
-  set = {}
-  for id, bytes in pairs(jobs) do
-    if bytes then set[#set + 1] = id; set[#set + 1] = bytes else del[#del + 1] = id end
-  end
-  if #set > 0 then call('HSET', JOBS, unpack(set)) end
-  if #del > 0 then call('HDEL', JOBS, unpack(del)) end
+  add(DONE)                                                   -- after the record: whoever forgets what is in there need not look at it
   for key, ids in pairs(moves) do
-    set, del = {}, {}
+    local left = {}
     for id, score in pairs(ids) do
-      if score then set[#set + 1] = score; set[#set + 1] = id else del[#del + 1] = id end
+      if not score then left[#left + 1] = id end
     end
-    if #del > 0 then call('ZREM', key, unpack(del)) end
-    if #set > 0 then call('ZADD', key, unpack(set)) end
-    if #del > 0 or #set > 0 then moves[key] = {} end
+    if #left > 0 then call('ZREM', key, unpack(left)) end
+    moves[key] = {}
   end
+  if #del > 0 then call('HDEL', JOBS, unpack(del)) end
   del = {}
   for name in pairs(handouts) do del[#del + 1] = name end
   if #del > 0 then call('HDEL', META, unpack(del)) end
-  for f, n in pairs(counts) do call('HINCRBY', META, f, fmt(n)) end
-  dirty, jobs, handouts, counts = {}, {}, {}, {}
+  dirty, jobs, handouts, counted = {}, {}, {}, false
 end
 
-local function depth() return call('ZCARD', READY) + call('ZCARD', DELAYED) + call('ZCARD', LEASE) end
+local function depth() return total('r') + total('d') + total('l') end
 local function finish(id, r, s, result)
   r.s = s; save(id, r); put(DONE, id, fmt(now)); freed = true
-  count(s == 'f' and 'done' or s == 'c' and 'cancelled' or 'dropped')
-  jobs[id] = result and result ~= '' and result or false
+  jobs[id] = false
+  if result and result ~= '' then jobs['\1' .. id] = result end
 end
 local function bury(id, r) r.s = 'x'; save(id, r); put(DEAD, id, fmt(now)); freed = true end
 local function wait(id, r, delay)
@@ -98,12 +144,17 @@ local function forget()                                                         
   if over > 0 then
     local ids = call('ZRANGE', DEAD, 0, math.min(over, 200) - 1)
     prefetch(ids)
-    for _, id in ipairs(ids) do out_of(DEAD, id); finish(id, load(id), 'o') end
+    for _, id in ipairs(ids) do
+      if not drop(DEAD, id, load(id), 'x') then out_of(DEAD, id); finish(id, load(id), 'o') end
+    end
     flush()
   end
   over = call('ZCARD', DONE) - doneKeep
   local ids = over > 0 and call('ZRANGE', DONE, 0, math.min(over, 200) - 1) or call('ZRANGEBYSCORE', DONE, '-inf', fmt(now - keepFor), 'LIMIT', 0, 200)
-  if #ids > 0 then call('ZREM', DONE, unpack(ids)); call('HDEL', INFO, unpack(ids)); call('HDEL', JOBS, unpack(ids)) end
+  if #ids == 0 then return end
+  local fields = {}
+  for i, id in ipairs(ids) do fields[i] = '\1' .. id; fields[#ids + i] = id end
+  call('HDEL', JOBS, unpack(fields)); call('HDEL', INFO, unpack(ids)); call('ZREM', DONE, unpack(ids))
 end
 local function room() return freed and call('HDEL', META, 'blocked') or 0 end
 
@@ -111,24 +162,32 @@ if op == 'enqueue' then
   local cap, full, step, by, ids = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), ARGV[8], {}
   for i = 9, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
   prefetch(ids)
-  local waiting = call('ZCARD', READY)
-  local n, meta = waiting + call('ZCARD', DELAYED) + call('ZCARD', LEASE), call('HMGET', META, 'in', 'sealed')
-  local sequence, accepted, out, blocked = tonumber(meta[1] or '0'), 0, {0, waiting}, false
+  local n, sealed, out, blocked = depth(), call('HGET', META, 'sealed'), {0, total('r')}, false
+  local function oldest(key, state)
+    while true do
+      local at = full == 'o' and 0 or -1
+      local victim = call('ZRANGE', key, at, at)[1]
+      if not victim then return nil end
+      if not drop(key, victim, load(victim), state) then
+        out_of(key, victim)
+        return victim
+      end
+      flush()
+    end
+  end
   for i = 9, #ARGV, 5 do
     local id, r, mine, code = ARGV[i], load(ARGV[i]), by .. '.' .. fmt(i), 1
     if r then
       code = r.by == mine and 1 or r.s == 'x' and 3 or 9 + string.find('rdlxfco', r.s, 1, true)
-    elseif meta[2] then
+    elseif sealed then
       code = 4
     else
       if n >= cap and (full == 'o' or full == 'n') then
         flush()
-        local from = full == 'o' and 0 or -1
-        local key, victim = READY, call('ZRANGE', READY, from, from)[1]
-        if not victim then key, victim = DELAYED, call('ZRANGE', DELAYED, from, from)[1] end
+        local victim = oldest(READY, 'r') or oldest(DELAYED, 'd')
         if victim then
           local v = load(victim)
-          v.tok = '0'; v.note = 'dropped'; out_of(key, victim); finish(victim, v, 'o'); n = n - 1
+          v.tok = '0'; v.note = 'dropped'; finish(victim, v, 'o'); n = n - 1
         end
       end
       if n >= cap then
@@ -136,15 +195,14 @@ if op == 'enqueue' then
         if full == 'w' then blocked = true else count('rejected') end
       else
         local delay, ttl = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 4])
-        accepted = accepted + 1; n = n + 1
+        n = n + 1
         jobs[id] = ARGV[i + 1]
-        wait(id, {tok = '0', att = '0', place = fmt(sequence + accepted + tonumber(ARGV[i + 3]) * step), seen = '0', cancel = '0', born = fmt(now),
+        wait(id, {tok = '0', att = '0', place = fmt(total('in') + 1 + tonumber(ARGV[i + 3]) * step), seen = '0', cancel = '0', born = fmt(now),
           exp = ttl > 0 and fmt(now + ttl) or '0', why = '-', by = mine, note = ''}, delay)
       end
     end
     out[#out + 1] = code
   end
-  if accepted > 0 then count('in', accepted) end
   if freed then forget() else flush() end
   if blocked then call('HSET', META, 'blocked', '1') end
   out[1] = n
@@ -155,13 +213,17 @@ elseif op == 'reserve' then
   local due = call('ZRANGEBYSCORE', DELAYED, '-inf', fmt(now), 'LIMIT', 0, 100)
   local late = call('ZRANGEBYSCORE', LEASE, '-inf', fmt(now), 'LIMIT', 0, 100)
   prefetch(due); prefetch(late)
-  for _, i in ipairs(due) do out_of(DELAYED, i); wait(i, load(i), 0) end
+  for _, i in ipairs(due) do
+    if not drop(DELAYED, i, load(i), 'd') then out_of(DELAYED, i); wait(i, load(i), 0) end
+  end
   for _, i in ipairs(late) do
     local r = load(i)
-    out_of(LEASE, i); count('expired'); reopen(r)
-    r.tok = '0'; r.note = r.seen == '1' and 'expired' or 'never-delivered'      -- never-delivered: no holder ever settled or extended it
-    r.why = r.seen == '1' and 'e' or 'v'
-    if r.cancel == '1' then finish(i, r, 'c') elseif tonumber(r.att) >= max then bury(i, r) else wait(i, r, 0) end
+    if not drop(LEASE, i, r, 'l') then
+      out_of(LEASE, i); count('expired'); reopen(r)
+      r.tok = '0'; r.note = r.seen == '1' and 'expired' or 'never-delivered'    -- never-delivered: no holder ever settled or extended it
+      r.why = r.seen == '1' and 'e' or 'v'
+      if r.cancel == '1' then finish(i, r, 'c') elseif tonumber(r.att) >= max then bury(i, r) else wait(i, r, 0) end
+    end
   end
   flush()
   local function hand(i, r, left)
@@ -173,30 +235,33 @@ elseif op == 'reserve' then
   if old then
     for _, i in ipairs(cjson.decode(old)) do
       local r = load(i)
-      if r and r.s == 'l' and r.note == req then taken[#taken + 1] = i; hand(i, r, math.floor(tonumber(call('ZSCORE', LEASE, i)) - now)) end
+      if r and r.s == 'l' and r.note == req then taken[#taken + 1] = i; hand(i, r, math.floor(tonumber(call('ZSCORE', LEASE, i) or '0') - now)) end
     end
   end
   if #taken == 0 then
-    local tok, buried = tonumber(call('HGET', META, 'token') or '0'), 0
-    repeat                                                      -- once, unless what it finds has outlived its time to live
+    local buried = 0
+    repeat                                                      -- once, unless what it finds has outlived its time to live, or is no more than an entry
       local ids, over = call('ZRANGE', READY, 0, (n > 0 and n - #taken or 20) - 1), 0
       prefetch(ids)
       for _, i in ipairs(ids) do
         local r = load(i)
-        if r.exp ~= '0' and tonumber(r.exp) <= now then
+        if drop(READY, i, r, 'r') then
+          over = over + 1
+        elseif r.exp ~= '0' and tonumber(r.exp) <= now then
           r.tok = '0'; r.note = 'ttl'; out_of(READY, i); bury(i, r); over = over + 1
         elseif n > 0 then
-          tok = math.max(tok + 1, tonumber(t[1]) * 1000000 + tonumber(t[2]))    -- the fence: never issued again, not even after lost state
+          -- The fence: never issued again, not even after lost state.
+          count('token', math.max(1, tonumber(t[1]) * 1000000 + tonumber(t[2]) - total('token')))
           if r.why ~= '-' then count('redelivered') end
-          r.s = 'l'; r.tok = fmt(tok); r.att = fmt(tonumber(r.att) + 1); r.note = req; r.seen = '0'
+          r.s = 'l'; r.tok = fmt(total('token')); r.att = fmt(tonumber(r.att) + 1); r.note = req; r.seen = '0'
           save(i, r); out_of(READY, i); put(LEASE, i, fmt(now + lease)); hand(i, r, lease); taken[#taken + 1] = i
         else
           break
         end
       end
+      if #taken > 0 then call('HSET', META, 'q:' .. req, cjson.encode(taken)) end
       flush(); buried = buried + over
     until over == 0 or #taken == n or buried >= 100
-    if #taken > 0 then call('HSET', META, 'token', fmt(tok), 'q:' .. req, cjson.encode(taken)) end
   end
   if #taken > 0 then
     for k, payload in ipairs(call('HMGET', JOBS, unpack(taken))) do out[(k - 1) * 8 + 4] = payload or '' end
@@ -226,7 +291,8 @@ elseif op == 'settle' then
       code = -1
     elseif r.s ~= 'l' and r.tok == tok and string.match(r.note, '^%S+') == verb then          -- a repetition of what ended this hand-out
       code = (r.s == 'x' or r.s == 'o') and 2 or r.s == 'c' and 3 or 1
-    elseif r.s ~= 'l' or r.tok ~= tok or late and tonumber(call('ZSCORE', LEASE, id)) <= now then
+      drop(LEASE, id, r, 'l')
+    elseif r.s ~= 'l' or r.tok ~= tok or late and tonumber(call('ZSCORE', LEASE, id) or '0') <= now then
       code = 0
       if verb ~= 'extend' then count('fenced') end
     elseif verb == 'extend' then
@@ -275,7 +341,7 @@ elseif op == 'status' then
   prefetch(ids)
   for _, id in ipairs(ids) do
     local r = load(id)
-    for _, v in ipairs(r and {r.s, tonumber(r.att), tonumber(r.cancel), r.s == 'l' and '' or r.note, r.s == 'f' and call('HGET', JOBS, id) or ''} or {'', 0, 0, '', ''}) do
+    for _, v in ipairs(r and {r.s, tonumber(r.att), tonumber(r.cancel), r.s == 'l' and '' or r.note, r.s == 'f' and call('HGET', JOBS, '\1' .. id) or ''} or {'', 0, 0, '', ''}) do
       out[#out + 1] = v
     end
   end
@@ -285,8 +351,9 @@ elseif op == 'peek' then
   local out = {}
   for _, i in ipairs(call('ZRANGE', DEAD, ARGV[5], fmt(tonumber(ARGV[5]) + tonumber(ARGV[6]) - 1))) do
     local r = load(i)
-    for _, v in ipairs({i, math.max(0, math.floor(now - tonumber(call('ZSCORE', DEAD, i)))), tonumber(r.att), r.note, call('HGET', JOBS, i) or ''}) do out[#out + 1] = v end
+    for _, v in ipairs(not drop(DEAD, i, r, 'x') and {i, math.max(0, math.floor(now - tonumber(call('ZSCORE', DEAD, i)))), tonumber(r.att), r.note, call('HGET', JOBS, i) or ''} or {}) do out[#out + 1] = v end
   end
+  flush()
   return out
 
 elseif op == 'replay' then
@@ -296,14 +363,14 @@ elseif op == 'replay' then
   for _, i in ipairs(ids) do
     if n >= cap then break end
     local r = load(i)
-    if r and r.s == 'x' then
+    if not drop(DEAD, i, r, 'x') then
       out_of(DEAD, i)
       r.tok = '0'; r.att = '0'; r.seen = '0'; r.exp = '0'; r.why = 'p'; r.note = ''
       wait(i, r, 0); count('replayed'); done = done + 1; n = n + 1
     end
   end
   flush()
-  return {done, call('ZCARD', DEAD)}
+  return {done, total('x')}
 
 elseif op == 'seal' then
   call('HSET', META, 'sealed', '1')
@@ -311,13 +378,12 @@ elseif op == 'seal' then
 
 elseif op == 'stats' then
   local out = {}
-  for i, v in ipairs(call('HMGET', META, 'in', 'done', 'cancelled', 'dropped', 'rejected', 'expired', 'fenced', 'replayed', 'redelivered', 'sealed')) do
-    out[i] = tonumber(v or '0')
-  end
-  for _, z in ipairs({READY, DELAYED, LEASE, DEAD}) do out[#out + 1] = call('ZCARD', z) end
+  for i, name in ipairs({'in', 'f', 'c', 'o', 'rejected', 'expired', 'fenced', 'replayed', 'redelivered'}) do out[i] = total(name) end
+  out[10] = call('HGET', META, 'sealed') and 1 or 0
+  for _, state in ipairs({'r', 'd', 'l', 'x'}) do out[#out + 1] = total(state) end
   local head = call('ZRANGE', READY, 0, 0)[1]                  -- the next in line: the oldest of all where there is one priority
-  out[#out + 1] = head and math.max(0, now - tonumber(load(head).born)) or 0
-  out[#out + 1] = tonumber(call('HGET', META, 'failed') or '0')
+  out[#out + 1] = head and load(head) and math.max(0, now - tonumber(load(head).born)) or 0
+  out[#out + 1] = total('failed')
   return out
 end
 return redis.error_reply('ERR unknown operation ' .. tostring(op))
