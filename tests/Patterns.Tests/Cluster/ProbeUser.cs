@@ -10,7 +10,7 @@ internal sealed class ProbeUser : ScriptUser
 
     public override async Task RunAsync(RedisCluster cluster, IConnectionMultiplexer redis, string tag, Func<Task> failOver)
     {
-        await ProbeAsync();
+        await InsistAsync(ProbeAsync); // its key may lie on a node that was just started again
         await failOver();
         await InsistAsync(ProbeAsync);
 

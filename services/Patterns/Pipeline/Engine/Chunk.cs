@@ -80,7 +80,7 @@ internal readonly record struct Slice<T>(Chunk<T> Chunk, int Start, int Count)
     }
 
     /// <summary>Gets how many items of this part's share of the source are missing from it.</summary>
-    public int Removed => Chunk.RemovedBefore(Start + Count) - Chunk.RemovedBefore(Start);
+    public int Removed => (IsLast ? Chunk.Removed : Chunk.RemovedBefore(Start + Count)) - Chunk.RemovedBefore(Start); // also of a chunk with nothing left in it
 
     /// <summary>Gets whether nothing was removed from the chunk: item i lies at i.</summary>
     public bool IsWhole => Chunk.IsWhole;

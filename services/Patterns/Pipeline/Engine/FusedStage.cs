@@ -7,7 +7,7 @@ internal static class FusedStage
     {
         var meter = scope.Stages[stage.Index];
         var since = scope.Time.GetTimestamp();
-        var output = stage.Options.Degree == 1 || chunk.Count == 1
+        var output = stage.Options.Degree == 1 || chunk.Count <= 1
             ? await stage.ApplyAsync(new Slice<TIn>(chunk), scope).ConfigureAwait(false)
             : await ApplyInParallelAsync(stage, chunk, scope).ConfigureAwait(false);
         meter.Busy(scope.Time.GetElapsedTime(since));
