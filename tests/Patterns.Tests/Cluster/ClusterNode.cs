@@ -22,6 +22,9 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     public int BusPort { get; }
 
+    /// <summary>Gets or sets when it was last elected, or <see langword="null"/>.</summary>
+    public long? ElectedAt { get; set; }
+
     public static async Task<ClusterNode> OpenAsync(WatchedProcess process, int port, int busPort, string password)
     {
         var options = ConfigurationOptions.Parse(string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port},password={password}"));
