@@ -81,8 +81,8 @@ internal sealed class Throughput(string title, string unit, string baseline, IRe
         return table.ToString();
     }
 
-    private static string Rate(double perSecond) => string.Create(
-        CultureInfo.InvariantCulture, perSecond >= 1e6 ? $"{perSecond / 1e6:0.00} M" : $"{perSecond / 1e3:0.0} k");
+    private static string Rate(double perSecond) =>
+        perSecond >= 1e6 ? (perSecond / 1e6).ToString("0.00 M", CultureInfo.InvariantCulture) : (perSecond / 1e3).ToString("0.0 k", CultureInfo.InvariantCulture);
 }
 
 internal static class Statistics
