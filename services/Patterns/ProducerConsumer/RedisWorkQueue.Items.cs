@@ -80,7 +80,6 @@ public sealed partial class RedisWorkQueue<T>
         {
             for (var i = 0; i < some.Length; i++) Finish(some[i], outcomes?[i]);
         }
-        if (Array.Exists(some, IsWatchedEnd)) _script.Ring(RedisQueueScript.EndBell);
         return outcomes;
     }
 
@@ -97,7 +96,6 @@ public sealed partial class RedisWorkQueue<T>
         {
             Finish(one, outcome);
         }
-        if (IsWatchedEnd(one)) _script.Ring(RedisQueueScript.EndBell);
         return outcome.Value;
     }
 
@@ -242,6 +240,14 @@ public sealed partial class RedisWorkQueue<T>
         if (outcome is null || (settlement.Verb == SettleVerb.Extend && outcome is SettleOutcome.Settled or SettleOutcome.Cancelled)) return;
         delivery.End();
         _leases.Drop(delivery);
+    }
+
+    private async Task<SettleOutcome[]> SettleInOneCallAsync(IReadOnlyList<Settlement> some, long since)
+    {
+        var outcomes = await _script.SettleAsync(some, _options.RetryFor, since).ConfigureAwait(false);
+        // One ring a call, not one an item: whoever waits reads the states of all that it waits for.
+        if (some.Any(IsWatchedEnd)) _script.Ring(RedisQueueScript.EndBell);
+        return outcomes;
     }
 
     // Without the delivery nobody here knows whether somebody waits.

@@ -45,7 +45,7 @@ public sealed partial class RedisWorkQueue<T> : IWorkQueue<T>, IDeliveryOwner, I
         _ends = new EndWatch(_script, _doorbell, options);
         var full = options.WhenFull switch { QueueFullPolicy.Wait => "w", QueueFullPolicy.DropOldest => "o", QueueFullPolicy.DropNewest => "n", _ => "r" };
         _enqueues = new(MaxPerCall, MaxBytesPerCall, static item => item.Envelope.Length, clock, (items, since) => _script.EnqueueAsync(items, full, since));
-        _settlements = new(MaxPerCall, MaxBytesPerCall, static one => one.Result.Length, clock, (some, since) => _script.SettleAsync(some, options.RetryFor, since));
+        _settlements = new(MaxPerCall, MaxBytesPerCall, static one => one.Result.Length, clock, SettleInOneCallAsync);
         _telemetry = new QueueTelemetry(name, Variants.Distributed, "redis");
     }
 

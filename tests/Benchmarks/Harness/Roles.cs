@@ -1,4 +1,5 @@
 using DistributedPatterns.Benchmarks.Pipeline;
+using DistributedPatterns.Benchmarks.WorkerPool;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -13,6 +14,7 @@ internal static class Roles
         {
             ["producer"] = (services => services.AddNumbers().AddPipelineProducer(), _ => { }),
             ["worker"] = (services => services.AddNumbers().AddPipelineWorker(), endpoints => endpoints.MapPipelineWorker().MapGrpcService<ChunksService>()),
+            ["pool-worker"] = (services => services.AddPoolWorkers(), _ => { }),
             ["reducer"] = (services => services.AddNumbers().AddPipelineReducer(), endpoints => endpoints.MapPipelineReducer()),
         };
 }

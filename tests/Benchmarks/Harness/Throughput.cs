@@ -75,11 +75,14 @@ internal sealed class Throughput(string title, string unit, string baseline, IRe
             var ratio = Statistics.Median(rounds.Zip(compared, (mine, other) => mine.PerSecond / other.PerSecond));
             var spread = (rounds.Max(round => round.PerSecond) - rounds.Min(round => round.PerSecond)) / rate;
             table.AppendLine(CultureInfo.InvariantCulture,
-                $"| {contender.Name} | {rate / 1e6:0.00} M | {ratio:0.00} | {spread:0 %} | {Statistics.Median(rounds.Select(round => round.BytesEach)):0.0} |");
+                $"| {contender.Name} | {Rate(rate)} | {ratio:0.00} | {spread:0 %} | {Statistics.Median(rounds.Select(round => round.BytesEach)):0.0} |");
         }
         foreach (var line in absent) table.AppendLine().AppendLine(line);
         return table.ToString();
     }
+
+    private static string Rate(double perSecond) =>
+        perSecond >= 1e6 ? (perSecond / 1e6).ToString("0.00 M", CultureInfo.InvariantCulture) : (perSecond / 1e3).ToString("0.0 k", CultureInfo.InvariantCulture);
 }
 
 internal static class Statistics
