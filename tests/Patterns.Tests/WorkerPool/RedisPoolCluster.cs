@@ -12,11 +12,11 @@ namespace DistributedPatterns.Tests.WorkerPool;
 internal sealed class RedisPoolCluster : IAsyncDisposable
 {
     private readonly List<(IHost Host, ConnectionMultiplexer Redis)> _hosts = [];
-    private readonly RedisBackend _server;
+    private readonly IRedisServer _server;
     private readonly JobDefinition[] _definitions;
     private readonly Action<RedisWorkerPoolOptions> _configure;
 
-    private RedisPoolCluster(RedisBackend server, JobDefinition[] definitions, Action<RedisWorkerPoolOptions>? configure)
+    private RedisPoolCluster(IRedisServer server, JobDefinition[] definitions, Action<RedisWorkerPoolOptions>? configure)
     {
         var tag = KeyTag = SharedRedis.NewTag();
         (_server, _definitions) = (server, definitions);
@@ -32,7 +32,7 @@ internal sealed class RedisPoolCluster : IAsyncDisposable
     public IWorkerPool Pool { get; private set; } = null!;
 
     public static async Task<RedisPoolCluster> StartAsync(
-        RedisBackend server, int workers, Action<RedisWorkerPoolOptions>? configure, params JobDefinition[] definitions)
+        IRedisServer server, int workers, Action<RedisWorkerPoolOptions>? configure, params JobDefinition[] definitions)
     {
         var cluster = new RedisPoolCluster(server, definitions, configure);
         cluster.Pool = (await cluster.AddAsync("submitter", services => services.AddRedisWorkerPool(cluster._configure)))
