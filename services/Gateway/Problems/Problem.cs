@@ -6,6 +6,9 @@ internal sealed record Problem(ProblemKind Kind, string Detail)
 {
     /// <summary>Gets when to try again, where that is known; a 503 without it asks for about a second.</summary>
     public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>Gets headers that belong to the answer; what an endpoint set itself is gone by then.</summary>
+    public IReadOnlyList<(string Name, string Value)> Headers { get; init; } = [];
 }
 
 /// <summary>Ends a request with a problem.</summary>
@@ -16,5 +19,8 @@ internal sealed class ProblemException(ProblemKind kind, string detail, Exceptio
     /// <inheritdoc cref="Problem.RetryAfter"/>
     public TimeSpan? RetryAfter { get; init; }
 
-    public Problem Problem => new(kind, Message) { RetryAfter = RetryAfter };
+    /// <inheritdoc cref="Problem.Headers"/>
+    public IReadOnlyList<(string Name, string Value)> Headers { get; init; } = [];
+
+    public Problem Problem => new(kind, Message) { RetryAfter = RetryAfter, Headers = Headers };
 }

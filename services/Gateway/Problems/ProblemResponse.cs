@@ -36,6 +36,7 @@ internal static class ProblemResponse
             problem.Extensions["retryAfterMs"] = (long)Math.Ceiling(wait.TotalMilliseconds);
             http.Response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         }
+        foreach (var (name, value) in error.Headers) http.Response.Headers[name] = value;
         http.Response.StatusCode = kind.Status;
         // Not through the problem details service: it writes nothing for a client that accepts text/html only, and another traceId.
         // Without a token: given one, the writer throws when the client leaves meanwhile, and the log has an error that is none.

@@ -10,7 +10,7 @@ public sealed partial class ChannelWorkQueue<T>
     private readonly Dictionary<string, ChannelItem<T>> _items = new(StringComparer.Ordinal);
     private readonly IndexedHeap<ChannelItem<T>> _ready = new(0);  // by place
     private readonly IndexedHeap<ChannelItem<T>> _timed = new(1);  // by due time: delayed ones, and detached ones by the end of their lease
-    private readonly IndexedHeap<ChannelItem<T>> _newest = new(2); // by place, last first; kept only where the newest may be dropped
+    private readonly IndexedHeap<ChannelItem<T>> _newest = new(2, lastFirst: true); // by place, last first; kept only where the newest may be dropped
     private readonly LinkedList<ChannelItem<T>> _dead = new();     // oldest first
     private readonly Queue<ChannelItem<T>> _ended = new();         // the window, oldest first
     private readonly LinkedList<ConsumerWait> _consumers = new();
@@ -90,8 +90,8 @@ public sealed partial class ChannelWorkQueue<T>
     {
         var victim = _options.WhenFull switch
         {
-            QueueFullPolicy.DropOldest => _ready.Count > 0 ? _ready.First : FirstDelayed(),
-            QueueFullPolicy.DropNewest => _newest.Count > 0 ? _newest.First : FirstDelayed(),
+            QueueFullPolicy.DropOldest => _ready.Count > 0 ? _ready.First : Delayed().FirstOrDefault(),
+            QueueFullPolicy.DropNewest => _newest.Count > 0 ? _newest.First : Delayed().LastOrDefault(),
             _ => null,
         };
         if (victim is null) return false;
@@ -101,8 +101,9 @@ public sealed partial class ChannelWorkQueue<T>
         return true;
     }
 
-    // A detached one in the same heap is in somebody's hands.
-    private ChannelItem<T>? FirstDelayed() => _delayed > 0 && _timed.First is { State: WorkItemState.Delayed } first ? first : null;
+    // Sorted for this alone: it is rare that a queue is full of items none of which is due. A detached one in the same heap is in somebody's hands.
+    private IEnumerable<ChannelItem<T>> Delayed() => _timed.Nodes.Where(node => node.Item.State == WorkItemState.Delayed)
+        .OrderBy(node => node.Key).ThenBy(node => node.Item.Id, StringComparer.Ordinal).Select(node => node.Item);
 
     private List<Delivery<T>> Take(int max)
     {
@@ -260,7 +261,7 @@ public sealed partial class ChannelWorkQueue<T>
         }
         item.State = WorkItemState.Ready;
         _ready.Add(item, item.Place);
-        if (_options.WhenFull == QueueFullPolicy.DropNewest) _newest.Add(item, -item.Place);
+        if (_options.WhenFull == QueueFullPolicy.DropNewest) _newest.Add(item, item.Place);
     }
 
     private void Unlink(ChannelItem<T> item)

@@ -27,13 +27,17 @@ internal struct HeapSlots
 /// <summary>What can be found in an <see cref="IndexedHeap{TItem}"/>.</summary>
 internal interface IHeapItem
 {
+    /// <summary>Gets what decides among equal keys, so that both variants of the queue agree: by ordinal order, as in a sorted set.</summary>
+    string Id { get; }
+
     ref HeapSlots Slots { get; }
 }
 
-/// <summary>A binary heap, smallest key first, from which any item can be taken out: each knows its slot.</summary>
+/// <summary>A binary heap from which any item can be taken out: each knows its slot.</summary>
 /// <remarks><see cref="PriorityQueue{TElement, TPriority}"/> removes by a search through all; a cancelled item must not cost that.</remarks>
 /// <param name="number">0, 1 or 2: which of an item's slots is this heap's.</param>
-internal sealed class IndexedHeap<TItem>(int number) where TItem : class, IHeapItem
+/// <param name="lastFirst">Whether the largest key comes first instead of the smallest.</param>
+internal sealed class IndexedHeap<TItem>(int number, bool lastFirst = false) where TItem : class, IHeapItem
 {
     private (long Key, TItem Item)[] _nodes = new (long, TItem)[16];
 
@@ -42,6 +46,9 @@ internal sealed class IndexedHeap<TItem>(int number) where TItem : class, IHeapI
     public TItem First => _nodes[0].Item;
 
     public long FirstKey => _nodes[0].Key;
+
+    /// <summary>Gets everything, in no order.</summary>
+    public IEnumerable<(long Key, TItem Item)> Nodes => _nodes.Take(Count);
 
     public bool Contains(TItem item) => item.Slots[number] >= 0;
 
@@ -67,13 +74,13 @@ internal sealed class IndexedHeap<TItem>(int number) where TItem : class, IHeapI
         var (key, last) = _nodes[--Count];
         _nodes[Count] = default;
         if (slot == Count) return;
-        if (slot > 0 && key < _nodes[(slot - 1) / 2].Key) Rise(slot, key, last);
+        if (slot > 0 && IsBefore((key, last), _nodes[(slot - 1) / 2])) Rise(slot, key, last);
         else Sink(slot, key, last);
     }
 
     private void Rise(int slot, long key, TItem item)
     {
-        while (slot > 0 && key < _nodes[(slot - 1) / 2].Key)
+        while (slot > 0 && IsBefore((key, item), _nodes[(slot - 1) / 2]))
         {
             Put(slot, _nodes[(slot - 1) / 2]);
             slot = (slot - 1) / 2;
@@ -87,12 +94,18 @@ internal sealed class IndexedHeap<TItem>(int number) where TItem : class, IHeapI
         {
             var child = (slot * 2) + 1;
             if (child >= Count) break;
-            if (child + 1 < Count && _nodes[child + 1].Key < _nodes[child].Key) child++;
-            if (key <= _nodes[child].Key) break;
+            if (child + 1 < Count && IsBefore(_nodes[child + 1], _nodes[child])) child++;
+            if (!IsBefore(_nodes[child], (key, item))) break;
             Put(slot, _nodes[child]);
             slot = child;
         }
         Put(slot, (key, item));
+    }
+
+    private bool IsBefore((long Key, TItem Item) one, (long Key, TItem Item) other)
+    {
+        var order = one.Key == other.Key ? string.CompareOrdinal(one.Item.Id, other.Item.Id) : one.Key.CompareTo(other.Key);
+        return lastFirst ? order > 0 : order < 0;
     }
 
     private void Put(int slot, (long Key, TItem Item) node)

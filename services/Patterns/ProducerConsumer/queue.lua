@@ -42,7 +42,7 @@ local function make(plan)
   call('HDEL', META, 'journal')
 end
 local journal = call('HGET', META, 'journal')
-if journal then make(cjson.decode(journal)) end
+if journal then make(cmsgpack.unpack(journal)) end
 
 local function parse(v)
   if not v then return nil end
@@ -97,7 +97,7 @@ local function flush()
   write('HSET', 'HDEL', meta, false, '', META)
   dirty, jobs, meta, counts = {}, {}, {}, {}
   if #plan > 1 then
-    call('HSET', META, 'journal', cjson.encode(plan))
+    call('HSET', META, 'journal', cmsgpack.pack(plan))
     make(plan)
   elseif plan[1] then
     call(unpack(plan[1]))

@@ -88,20 +88,20 @@ public sealed class RedisWorkerPool : IWorkerPool
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(size);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(size, IWorkerPool.MaxSize);
-        return new(_registry.SetAsync(cancellationToken, (PoolControl.SizeField, size)));
+        return new(_registry.SetAsync(cancellationToken, (RedisPoolControl.SizeField, size)));
     }
 
     /// <inheritdoc/>
     public async Task<DrainReport> DrainAsync(TimeSpan limit, CancellationToken cancellationToken = default)
     {
         var before = await _queue.LedgerAsync(CancellationToken.None).ConfigureAwait(false);
-        _control.Assume(new PoolControl(IsClosed: true, IsPaused: false, Size: 0));
-        await TellAsync((PoolControl.ClosedField, 1)).ConfigureAwait(false);
+        _control.Assume(new RedisPoolControl(IsClosed: true, IsPaused: false, Size: 0));
+        await TellAsync((RedisPoolControl.ClosedField, 1)).ConfigureAwait(false);
         // By then every submitter knows; what it took on before is part of the drain.
         await DelayAsync(_options.ReportEvery < limit ? _options.ReportEvery : limit, cancellationToken).ConfigureAwait(false);
         await UntilAsync(ledger => ledger.Depth == 0, limit, cancellationToken).ConfigureAwait(false);
 
-        await TellAsync((PoolControl.PausedField, 1)).ConfigureAwait(false);
+        await TellAsync((RedisPoolControl.PausedField, 1)).ConfigureAwait(false);
         await UntilAsync(ledger => ledger.Leased == 0, _options.ReportEvery + _options.StopGrace, CancellationToken.None).ConfigureAwait(false);
         var after = await _queue.LedgerAsync(CancellationToken.None).ConfigureAwait(false);
         var (_, _, running) = await _registry.ListAsync(CancellationToken.None).ConfigureAwait(false);
@@ -111,7 +111,7 @@ public sealed class RedisWorkerPool : IWorkerPool
     }
 
     /// <inheritdoc/>
-    public ValueTask ResumeAsync(CancellationToken cancellationToken = default) => new(TellAsync((PoolControl.ClosedField, 0), (PoolControl.PausedField, 0)));
+    public ValueTask ResumeAsync(CancellationToken cancellationToken = default) => new(TellAsync((RedisPoolControl.ClosedField, 0), (RedisPoolControl.PausedField, 0)));
 
     /// <inheritdoc/>
     public async ValueTask<WorkerPoolSnapshot> GetSnapshotAsync(CancellationToken cancellationToken = default)

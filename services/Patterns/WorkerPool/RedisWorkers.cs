@@ -116,7 +116,7 @@ internal sealed partial class RedisWorkers : BackgroundService
         }
     }
 
-    private void Obey(PoolControl control)
+    private void Obey(RedisPoolControl control)
     {
         var size = control.Size > 0 ? control.Size : _options.Size;
         var isNew = Interlocked.Exchange(ref _size, size) != size;

@@ -29,12 +29,15 @@ public abstract partial class WorkQueueConformance<T>
                 }
             }
         }
+        var ids = new List<string>(); // in no order: some may still be on their way back
         for (var i = 0; i < 10; i++)
         {
             var delivery = await ReserveOneAsync(queue);
-            Assert.Equal(($"item-{i * 2}", 1), (delivery.Id, delivery.Attempt));
+            Assert.Equal(1, delivery.Attempt);
+            ids.Add(delivery.Id);
             await delivery.AckAsync(cancellationToken: TestStop);
         }
+        Assert.Equivalent(Enumerable.Range(0, 10).Select(i => $"item-{i * 2}"), ids, strict: true);
         Assert.Equal((10, 0), ((await BalancedAsync(queue)).Done, (await BalancedAsync(queue)).Depth));
     }
 

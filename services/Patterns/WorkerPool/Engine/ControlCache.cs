@@ -4,10 +4,10 @@ namespace DistributedPatterns.WorkerPool.Engine;
 internal sealed class ControlCache(RedisWorkerRegistry registry, TimeSpan keepFor, TimeProvider time)
 {
     private readonly Lock _lock = new();
-    private Task<PoolControl>? _reading;
+    private Task<RedisPoolControl>? _reading;
     private long _readAt;
 
-    public Task<PoolControl> ReadAsync(CancellationToken cancellationToken)
+    public Task<RedisPoolControl> ReadAsync(CancellationToken cancellationToken)
     {
         lock (_lock)
         {
@@ -21,7 +21,7 @@ internal sealed class ControlCache(RedisWorkerRegistry registry, TimeSpan keepFo
     }
 
     /// <summary>Takes for granted what this process is about to tell all others.</summary>
-    public void Assume(PoolControl control)
+    public void Assume(RedisPoolControl control)
     {
         lock (_lock) (_reading, _readAt) = (Task.FromResult(control), time.GetTimestamp());
     }

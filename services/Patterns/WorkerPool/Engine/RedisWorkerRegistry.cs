@@ -32,15 +32,15 @@ internal sealed class RedisWorkerRegistry : IAsyncDisposable
     /// <summary>Begins to listen for changes of what is told.</summary>
     public RedisDoorbell.Listener Listen() => _doorbell.Listen(ControlBell);
 
-    public async Task<PoolControl> ReadAsync(CancellationToken cancellationToken) => PoolControl.Of(await CallAsync(cancellationToken, "read").ConfigureAwait(false));
+    public async Task<RedisPoolControl> ReadAsync(CancellationToken cancellationToken) => RedisPoolControl.Of(await CallAsync(cancellationToken, "read").ConfigureAwait(false));
 
     /// <summary>Reports; not repeated when Redis is away, for the next report is on its way.</summary>
-    public async Task<PoolControl> BeatAsync(string name, WorkerReport report)
+    public async Task<RedisPoolControl> BeatAsync(string name, WorkerReport report)
     {
         // Twice the period, and once more for the way: a single late report takes nobody off the list.
         var timeToLive = (long)(_options.ReportEvery * 3).TotalMilliseconds;
         var json = JsonSerializer.Serialize(report, WorkerPoolJson.Default.WorkerReport);
-        return PoolControl.Of((RedisResult[])(await s_script.EvaluateAsync(_redis.GetDatabase(), _keys, "beat", name, timeToLive, json).ConfigureAwait(false))!);
+        return RedisPoolControl.Of((RedisResult[])(await s_script.EvaluateAsync(_redis.GetDatabase(), _keys, "beat", name, timeToLive, json).ConfigureAwait(false))!);
     }
 
     public Task LeaveAsync(string name) => s_script.EvaluateAsync(_redis.GetDatabase(), _keys, "leave", name);
@@ -52,7 +52,7 @@ internal sealed class RedisWorkerRegistry : IAsyncDisposable
         await _redis.GetSubscriber().PublishAsync(_bellChannel, ControlBell, CommandFlags.FireAndForget).ConfigureAwait(false);
     }
 
-    public async Task<(PoolControl Control, IReadOnlyList<WorkerInfo> Workers, IReadOnlyList<RunningJob> Running)> ListAsync(CancellationToken cancellationToken)
+    public async Task<(RedisPoolControl Control, IReadOnlyList<WorkerInfo> Workers, IReadOnlyList<RunningJob> Running)> ListAsync(CancellationToken cancellationToken)
     {
         var reply = await CallAsync(cancellationToken, "list").ConfigureAwait(false);
         var (workers, running) = (new List<WorkerInfo>(), new List<RunningJob>());
@@ -64,7 +64,7 @@ internal sealed class RedisWorkerRegistry : IAsyncDisposable
             running.AddRange(report.Running.Select(
                 job => new RunningJob(job.Id, job.Job, job.Attempt, $"{name}/{job.Slot}", TimeSpan.FromMilliseconds(job.SinceMs) + seen)));
         }
-        return (PoolControl.Of(reply), [.. workers.OrderBy(worker => worker.Name, StringComparer.Ordinal)], running);
+        return (RedisPoolControl.Of(reply), [.. workers.OrderBy(worker => worker.Name, StringComparer.Ordinal)], running);
     }
 
     public ValueTask DisposeAsync() => _doorbell.DisposeAsync();
@@ -78,11 +78,11 @@ internal sealed class RedisWorkerRegistry : IAsyncDisposable
 /// <param name="IsClosed">Submits are refused.</param>
 /// <param name="IsPaused">Workers hand back what they have and take nothing.</param>
 /// <param name="Size">How many jobs a process runs at the same time, or 0 for what it is configured to.</param>
-internal readonly record struct PoolControl(bool IsClosed, bool IsPaused, int Size)
+internal readonly record struct RedisPoolControl(bool IsClosed, bool IsPaused, int Size)
 {
     public const string ClosedField = "closed";
     public const string PausedField = "paused";
     public const string SizeField = "size";
 
-    public static PoolControl Of(RedisResult[] reply) => new((int)reply[0] == 1, (int)reply[1] == 1, (int)reply[2]);
+    public static RedisPoolControl Of(RedisResult[] reply) => new((int)reply[0] == 1, (int)reply[1] == 1, (int)reply[2]);
 }
