@@ -69,10 +69,11 @@ internal sealed class LoopCrew<TIn, TOut> : ICrew
 
     private async Task LoopAsync(int place)
     {
+        var hasLeft = false;
         try
         {
             var loop = new BranchLoop<TIn, TOut>(_run, s_names[place], new SlicePace(_sliceTarget, most: 2_048));
-            while (!IsTooMany() && await _run.Line.TakeAsync(loop.Pace.Next).ConfigureAwait(false) is { } slice)
+            while (!(hasLeft = LeaveIfTooMany(place)) && await _run.Line.TakeAsync(loop.Pace.Next).ConfigureAwait(false) is { } slice)
             {
                 if (Volatile.Read(ref _running) < Volatile.Read(ref _degree)) StartNext();
                 if (slice.Count > 1) AnnounceRegularly();
@@ -87,11 +88,21 @@ internal sealed class LoopCrew<TIn, TOut> : ICrew
         }
         finally
         {
-            Leave(place);
+            if (!hasLeft) Leave(place);
         }
     }
 
-    private bool IsTooMany() => Volatile.Read(ref _running) > Volatile.Read(ref _degree);
+    // Looking and leaving in one step: of several loops that end at the same time, all would see that they are too many, and leave nobody.
+    private bool LeaveIfTooMany(int place)
+    {
+        if (Volatile.Read(ref _running) <= Volatile.Read(ref _degree)) return false;
+        lock (_lock)
+        {
+            if (_running <= _degree) return false;
+            Leave(place);
+            return true;
+        }
+    }
 
     private void Leave(int place)
     {
