@@ -1,3 +1,4 @@
+using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.Pipelines;
 
 namespace DistributedPatterns.Gateway.Patterns;
@@ -8,5 +9,6 @@ internal static class GatewayPatterns
     public static IReadOnlyList<GatewayPattern> All { get; } =
     [
         new PipelinePattern(),
+        new FanOutFanInPattern(),
     ];
 }
