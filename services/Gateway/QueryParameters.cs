@@ -44,6 +44,13 @@ internal static class QueryParameters
         static string Text(TimeSpan time) => time.Milliseconds == 0 ? $"{(long)time.TotalSeconds}s" : $"{(long)time.TotalMilliseconds}ms";
     }
 
+    /// <summary>Reads a whole number.</summary>
+    public static int Count(string name, string? value, int min, int max, int unset) =>
+        value is null ? unset
+        : int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count >= min && count <= max ? count
+        : throw new ProblemException(ProblemKind.InvalidParameter, string.Create(CultureInfo.InvariantCulture,
+            $"Parameter '{name}' takes a whole number from {min} to {max}, not '{Gateway.Text.Shorten(value)}'."));
+
     /// <summary>Reads one of some words.</summary>
     public static T Choice<T>(string name, string? value, T unset) where T : struct, Enum =>
         value is null ? unset

@@ -1,3 +1,4 @@
+using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.RateLimiting;
 using DistributedPatterns.Gateway.WorkerPool;
@@ -12,5 +13,6 @@ internal static class GatewayPatterns
         new PipelinePattern(),
         new WorkerPoolPattern(),
         new RateLimitingPattern(),
+        new FanOutFanInPattern(),
     ];
 }

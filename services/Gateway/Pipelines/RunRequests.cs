@@ -2,7 +2,6 @@ using System.Text.Json;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Gateway.Uploads;
 using DistributedPatterns.Pipeline;
-using Microsoft.Net.Http.Headers;
 
 namespace DistributedPatterns.Gateway.Pipelines;
 
@@ -11,39 +10,25 @@ internal sealed class RunRequests(PipelineCatalog catalog, UploadStore uploads)
 {
     private const int MaxJsonBytes = 16 * 1024;
     private const string Json = "application/json";
-    private static readonly string[] s_files = ["text/plain", "application/octet-stream"];
-    private static readonly string[] s_charsets = ["utf-8", "us-ascii"];
 
     /// <exception cref="ProblemException">The body is not what it should be; the message says what is accepted.</exception>
     public async Task<(PipelineRequest Request, Upload? Upload)> ReadAsync(HttpContext http, string? pipeline)
     {
-        CheckEncoding(http.Request);
+        TextBody.CheckEncoding(http.Request);
         var type = http.Request.ContentType?.Split(';')[0].Trim();
         if (string.Equals(type, Json, StringComparison.OrdinalIgnoreCase)) return (await ReadJsonAsync(http, pipeline), null);
-        if (!s_files.Contains(type, StringComparer.OrdinalIgnoreCase))
+        if (!TextBody.Types.Contains(type, StringComparer.OrdinalIgnoreCase))
         {
             throw string.IsNullOrEmpty(type) && http.Request.ContentLength is null or 0
                 ? new ProblemException(ProblemKind.EmptyBody, $"The body is empty. Send {Json} such as {{\"pipeline\":\"unicode\",\"input\":\"unicode-data\"}}, or a file.")
                 : new ProblemException(ProblemKind.UnsupportedMediaType,
-                    $"The Content-Type '{type}' is not accepted. Accepted are {Json} and, for an upload, {string.Join(" and ", s_files)}.");
+                    $"The Content-Type '{type}' is not accepted. Accepted are {Json} and, for an upload, {string.Join(" and ", TextBody.Types)}.");
         }
 
         // Before the body: nobody should send 64 MiB to learn that a name is wrong.
         catalog.Get(pipeline ?? throw Missing("The parameter 'pipeline' of an upload"));
         var upload = await uploads.ReceiveAsync(http);
         return (new PipelineRequest(pipeline, upload.Name), upload);
-    }
-
-    /// <summary>Refuses what would else be read as UTF-8 and give a run of malformed lines.</summary>
-    private static void CheckEncoding(HttpRequest request)
-    {
-        if (request.Headers.ContentEncoding.ToString() is { Length: > 0 } encoding && !encoding.Equals("identity", StringComparison.OrdinalIgnoreCase))
-            throw new ProblemException(ProblemKind.UnsupportedMediaType, $"The Content-Encoding '{encoding}' is not accepted. Send the body as it is.");
-        if (MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.Charset is { Length: > 0 } charset
-            && !s_charsets.Contains(HeaderUtilities.RemoveQuotes(charset).Value, StringComparer.OrdinalIgnoreCase))
-        {
-            throw new ProblemException(ProblemKind.UnsupportedMediaType, $"The charset '{charset}' is not accepted. Send UTF-8.");
-        }
     }
 
     private async Task<PipelineRequest> ReadJsonAsync(HttpContext http, string? pipeline)

@@ -60,12 +60,16 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "Report it with the traceId: no request should end like this.");
     public static readonly ProblemKind RunFailed = new("run-failed", 502, "The run failed",
         "The detail names the stage and the item that failed.");
+    public static readonly ProblemKind BranchFailed = new("branch-failed", 502, "A branch failed",
+        "The detail names the item and its error. With errors=collect the others go on, and failures are listed.");
     public static readonly ProblemKind OwnerUnreachable = new("owner-unreachable", 502, "The gateway that owns it did not answer",
         "Try again: either it answers, or it is found to be gone and the answer is elsewhere.");
     public static readonly ProblemKind Full = new("full", 503, "No room for more work",
         "Wait as long as Retry-After says. The detail names the limit and the setting that raises it.");
     public static readonly ProblemKind Draining = new("draining", 503, "Nothing is taken on at present",
         "Wait as long as Retry-After says: the pool is being drained, and is resumed or replaced afterwards.");
+    public static readonly ProblemKind NoWorker = new("no-worker", 503, "Nobody is there to do the work",
+        "Wait as long as Retry-After says. The channel variants need no worker and go on.");
     public static readonly ProblemKind TooManyWatchers = new("too-many-watchers", 503, "Too many event streams are open",
         "Wait as long as Retry-After says, or poll the run instead.");
     public static readonly ProblemKind BrokerUnavailable = new("broker-unavailable", 503, "Redis, or a service behind it, cannot be reached",
@@ -78,6 +82,6 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
         RunNotFound, JobNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         CostExceedsBurst, RateLimited,
-        Cancelled, Internal, RunFailed, OwnerUnreachable, Full, Draining, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
+        Cancelled, Internal, RunFailed, BranchFailed, OwnerUnreachable, Full, Draining, NoWorker, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];
 }
