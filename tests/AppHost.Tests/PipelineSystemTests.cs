@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -53,7 +51,7 @@ public sealed class PipelineSystemTests(RunningSystem system) : IClassFixture<Ru
         var (id, victim) = replicas.First();
         var run = await StartUploadAsync();
 
-        using (var process = Process.GetProcessById(RunningSystem.Pid(victim))) process.Kill(entireProcessTree: true);
+        RunningSystem.Kill(victim);
 
         await system.WaitAsync(id, e => RunningSystem.IsHealthy(e) && RunningSystem.Pid(e) != RunningSystem.Pid(victim), _limit.Token);
         using var gateway = system.App.CreateHttpClient("gateway", "http");
@@ -67,10 +65,10 @@ public sealed class PipelineSystemTests(RunningSystem system) : IClassFixture<Ru
     public async Task Run_AProcessIsFrozenInMidRun_GivesTheSameAnswer(string role)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no SIGSTOP.");
-        var pid = RunningSystem.Pid((await system.HealthyReplicasAsync(role, _limit.Token)).First().Value);
+        var victim = (await system.HealthyReplicasAsync(role, _limit.Token)).First().Value;
         var run = await StartUploadAsync();
 
-        await SignalAsync(pid, "STOP");
+        await RunningSystem.FreezeAsync(victim);
         try
         {
             // With one producer nobody takes the run over, so it goes on when that one thaws: after twice the lease.
@@ -79,7 +77,7 @@ public sealed class PipelineSystemTests(RunningSystem system) : IClassFixture<Ru
         }
         finally
         {
-            await SignalAsync(pid, "CONT");
+            await RunningSystem.ThawAsync(victim);
         }
 
         using var gateway = system.App.CreateHttpClient("gateway", "http");
@@ -151,12 +149,5 @@ public sealed class PipelineSystemTests(RunningSystem system) : IClassFixture<Ru
         var byCategory = result.GetProperty("byCategory").EnumerateArray()
             .ToDictionary(row => row.GetProperty("category").GetString()!, row => row.GetProperty("records").GetInt32() / copies);
         Assert.Equal((17_273, 6_634, 2_233), (byCategory["Lo"], byCategory["So"], byCategory["Ll"]));
-    }
-
-    private static async Task SignalAsync(int pid, string signal)
-    {
-        using var kill = Process.Start("kill", [$"-{signal}", pid.ToString(CultureInfo.InvariantCulture)]);
-        await kill.WaitForExitAsync();
-        Assert.Equal(0, kill.ExitCode);
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit.Sdk;
@@ -9,13 +10,19 @@ using Xunit.v3;
 namespace DistributedPatterns.Tests;
 
 /// <summary>The whole system, once for all tests of a class, on free ports.</summary>
-public sealed class RunningSystem : IAsyncLifetime
+public class RunningSystem : IAsyncLifetime
 {
     private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(60);
 
     private MachineLock? _lock;
     private IDistributedApplicationTestingBuilder? _builder;
     private DistributedApplication? _app;
+
+    /// <summary>Gets what the services' environment has besides, which is how a person sets what the AppHost has no setting for.</summary>
+    protected virtual IReadOnlyDictionary<string, string> Settings { get; } = new Dictionary<string, string>();
+
+    /// <summary>Gets the AppHost's folder; the data of its runs lie in it.</summary>
+    public string AppHostDirectory => _builder?.AppHostDirectory ?? throw new InvalidOperationException("The system has not been started.");
 
     public static IReadOnlyDictionary<string, int> Replicas { get; } =
         new Dictionary<string, int> { ["redis-server"] = 1, ["producer"] = 1, ["worker"] = 3, ["reducer"] = 2, ["gateway"] = 1 };
@@ -25,6 +32,7 @@ public sealed class RunningSystem : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _lock = await MachineLock.TakeAsync(TestContext.Current.CancellationToken);
+        foreach (var (name, value) in Settings) Environment.SetEnvironmentVariable(name, value);
         _builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.AppHost>([], TestContext.Current.CancellationToken);
         _app = await _builder.BuildAsync(TestContext.Current.CancellationToken);
         try
@@ -45,6 +53,8 @@ public sealed class RunningSystem : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
+        foreach (var name in Settings.Keys) Environment.SetEnvironmentVariable(name, null);
         if (_app is not null)
         {
             await _app.DisposeAsync();
@@ -82,6 +92,22 @@ public sealed class RunningSystem : IAsyncLifetime
         return seen;
     }
 
+    /// <summary>Gets every replica of a resource as it is at this moment.</summary>
+    public async Task<IReadOnlyDictionary<string, ResourceEvent>> PresentReplicasAsync(string name)
+    {
+        var seen = new Dictionary<string, ResourceEvent>();
+        // A watch begins with all present states, so it ends at the last replica's first.
+        await foreach (var change in App.ResourceNotifications.WatchAsync(TestContext.Current.CancellationToken))
+        {
+            if (change.Resource.Name == name && seen.TryAdd(change.ResourceId, change) && seen.Count == Replicas[name])
+            {
+                break;
+            }
+        }
+
+        return seen;
+    }
+
     public Task<ResourceEvent> WaitAsync(string resourceId, Func<ResourceEvent, bool> condition, CancellationToken cancellationToken) =>
         App.ResourceNotifications.WaitForResourceAsync(
             resourceId[..resourceId.LastIndexOf('-')], e => e.ResourceId == resourceId && condition(e), cancellationToken);
@@ -91,6 +117,25 @@ public sealed class RunningSystem : IAsyncLifetime
 
     public static int Pid(ResourceEvent e) =>
         Convert.ToInt32(e.Snapshot.Properties.First(p => p.Name == "executable.pid").Value, CultureInfo.InvariantCulture);
+
+    /// <summary>Kills a replica (SIGKILL). On Aspire its process is <c>dotnet run</c>, with the service below it.</summary>
+    public static void Kill(ResourceEvent replica)
+    {
+        using var process = Process.GetProcessById(Pid(replica));
+        process.Kill(entireProcessTree: true);
+    }
+
+    /// <summary>Freezes a replica: its sockets stay open and nothing answers. Not on Windows.</summary>
+    public static Task FreezeAsync(ResourceEvent replica) => SignalAsync(Pid(replica), "STOP");
+
+    public static Task ThawAsync(ResourceEvent replica) => SignalAsync(Pid(replica), "CONT");
+
+    private static async Task SignalAsync(int pid, string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", pid.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+        Assert.Equal(0, kill.ExitCode);
+    }
 
     /// <summary>Writes what every replica wrote, and its state.</summary>
     public async Task WriteLogsAsync(Action<string> write)

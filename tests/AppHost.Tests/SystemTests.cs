@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 
 namespace DistributedPatterns.Tests;
@@ -59,7 +58,7 @@ public sealed class SystemTests(RunningSystem system) : IClassFixture<RunningSys
         var before = await system.HealthyReplicasAsync("worker", _limit.Token);
         var (id, victim) = before.First();
 
-        Kill(RunningSystem.Pid(victim));
+        RunningSystem.Kill(victim);
 
         await system.WaitAsync(id, e => RunningSystem.IsHealthy(e) && RunningSystem.Pid(e) != RunningSystem.Pid(victim), _limit.Token);
         var after = await system.HealthyReplicasAsync("worker", _limit.Token);
@@ -73,7 +72,7 @@ public sealed class SystemTests(RunningSystem system) : IClassFixture<RunningSys
         var (id, server) = (await system.HealthyReplicasAsync("redis-server", _limit.Token)).Single();
         var connection = await system.App.GetConnectionStringAsync("redis", _limit.Token);
 
-        Kill(RunningSystem.Pid(server));
+        RunningSystem.Kill(server);
 
         await system.WaitAsync(id, e => RunningSystem.IsHealthy(e) && RunningSystem.Pid(e) != RunningSystem.Pid(server), _limit.Token);
         Assert.Equal(connection, await system.App.GetConnectionStringAsync("redis", _limit.Token));
@@ -113,12 +112,5 @@ public sealed class SystemTests(RunningSystem system) : IClassFixture<RunningSys
         var result = await system.App.ResourceCommands.ExecuteCommandAsync("worker", KnownResourceCommands.StopCommand, _limit.Token);
 
         Assert.False(result.Success);
-    }
-
-    private static void Kill(int pid)
-    {
-        // On Aspire this is `dotnet run`, with the service below it.
-        using var process = Process.GetProcessById(pid);
-        process.Kill(entireProcessTree: true);
     }
 }
