@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using DistributedPatterns.FanOutFanIn;
 using DistributedPatterns.Gateway.Patterns;
-using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Gateway.Uploads;
 using DistributedPatterns.Pipeline;
 using DistributedPatterns.Scenarios;
