@@ -162,9 +162,9 @@ public sealed class RateLimitingGatewayTests(SharedRedis shared)
     [InlineData("Open", HttpStatusCode.OK)]
     public async Task Get_RedisFrozen_FollowsThePolicyAndShowsIt(string policy, HttpStatusCode expected)
     {
-        await using var server = await RedisBackend.StartAsync(RedisKind.Garnet);
+        await using var server = await RedisOutageTests.StartWarmAsync();
         await using var gateway = await StartAsync(server, [.. s_slow, ("Patterns:RateLimiting:Redis:WhenDown", policy),
-            ("Patterns:RateLimiting:Redis:AnswerLimit", "00:00:00.3"), ("Patterns:RateLimiting:Redis:ProbeEvery", "00:00:00.2")]);
+            ("Patterns:RateLimiting:Redis:AnswerLimit", "00:00:01"), ("Patterns:RateLimiting:Redis:ProbeEvery", "00:00:00.2")]);
         using var before = await GetAsync(gateway, Distributed, "key=a");
         Assert.Equal(HttpStatusCode.OK, before.StatusCode);
 

@@ -109,7 +109,7 @@ public sealed class RedisOutageTests
     }
 
     /// <summary>Starts a server and lets it run its first scripts: those take a cold one longer than the answer limit of these tests.</summary>
-    private static async Task<RedisBackend> StartWarmAsync()
+    internal static async Task<RedisBackend> StartWarmAsync()
     {
         var server = await RedisBackend.StartAsync(RedisKind.Garnet);
         await using var redis = await server.ConnectAsync();
