@@ -22,6 +22,7 @@ internal sealed partial class PipelineRunDriver(
     private int _replays = run.Attempts - 1;
     private PipelineStop? _stop = run.Stop;
     private bool _isDraining; // for good: an abort that comes too late for a drained run must not make it one that read everything
+    private long _readBefore; // by attempts that were lost: a drain covers what they had read
     private RunScope? _scope;
     private EpochDriver? _driver;
     private Task _running = Task.CompletedTask;
@@ -105,6 +106,8 @@ internal sealed partial class PipelineRunDriver(
             return ReadStatus().Ended(PipelineState.Failed, unknown);
         }
 
+        // Another producer may have had the run: what it last reported is at least what it had read.
+        _readBefore = (await WhileHeldAsync(() => store.GetAsync(run.Id)).ConfigureAwait(false))?.Ledger.Read ?? 0;
         for (var attempt = 1; ; attempt++)
         {
             using var scope = new RunScope(definition, time, _lost.Token);
@@ -131,6 +134,7 @@ internal sealed partial class PipelineRunDriver(
             }
             finally
             {
+                lock (_gate) _readBefore = Math.Max(_readBefore, scope.Stages[0].Read().Out);
                 foreach (var stage in scope.Stages) stage.Publish(definition.Name, Variants.Distributed);
             }
             if (!await BeginNextEpochAsync().ConfigureAwait(false)) return null;
@@ -175,7 +179,7 @@ internal sealed partial class PipelineRunDriver(
         lock (_gate)
         {
             _isDraining |= _stop is PipelineStop.Drain;
-            if (_stop is PipelineStop.Drain) _scope?.StopReading();
+            if (_stop is PipelineStop.Drain) _scope?.StopReadingAfter(_readBefore);
             else if (_stop is PipelineStop.Abort) _scope?.Cancel();
         }
     }

@@ -69,6 +69,30 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
         Assert.InRange((await run.WaitAsync(TestStop)).Replays, 1, 10);
     }
 
+    [Theory(Timeout = HangLimit)]
+    [InlineData("reducer")]
+    [InlineData("producer")]
+    public async Task Run_DrainedAndThenAProcessIsLost_CoversWhatHadBeenRead(string role)
+    {
+        var (halted, numbers) = HaltingNumbers();
+        await using var cluster = await GrpcPipelineCluster.StartAsync(await shared.OfAsync(RedisKind.Garnet), [numbers], reducers: 1);
+        var run = await cluster.Pipeline.StartAsync(new PipelineRequest("numbers", $"{Count}"), TestStop);
+        await halted.Reached;
+        await run.StopAsync(PipelineStop.Drain, TestStop);
+        await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, TestStop); // several times as long as a driver takes to learn of it
+
+        var killing = cluster.KillAsync(cluster.Any(role));
+        halted.Open();
+        await killing;
+        await cluster.AddAsync(role);
+
+        var status = await run.WaitAsync(TestStop);
+        Assert.Equal(PipelineState.Drained, status.State);
+        Assert.InRange(status.Ledger.Read, HaltAt, Count);
+        Assert.Equal(status.Ledger.Read, status.Ledger.Done);
+        Assert.Equal(NumbersPipeline.Expected(status.Ledger.Read), await numbers.ResultOfAsync(run, TestStop));
+    }
+
     [Fact(Timeout = HangLimit)]
     public async Task Run_NobodyIsThereYet_WaitsForWorkersAndCompletes()
     {

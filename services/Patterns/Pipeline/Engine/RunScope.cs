@@ -7,6 +7,7 @@ internal sealed class RunScope : IDisposable
     private readonly CancellationTokenSource _stopReading;
     private readonly SortedList<long, DivertedItem> _diverted = [];
     private Exception? _error;
+    private long _readLimit = long.MaxValue;
 
     public RunScope(PipelineDefinition definition, TimeProvider time, CancellationToken cancellationToken = default)
     {
@@ -35,7 +36,17 @@ internal sealed class RunScope : IDisposable
     /// <summary>Gets the first real error, which stopped everything else.</summary>
     public Exception? Error => Volatile.Read(ref _error);
 
+    /// <summary>Gets how many items may be read in all.</summary>
+    public long ReadLimit => Interlocked.Read(ref _readLimit);
+
     public void StopReading() => Cancel(_stopReading);
+
+    /// <summary>Lets the source be read up to so many items and no further: what an attempt had read that was lost.</summary>
+    public void StopReadingAfter(long items)
+    {
+        Interlocked.Exchange(ref _readLimit, items);
+        if (Stages[0].Read().Out >= items) StopReading();
+    }
 
     public void Cancel() => Cancel(_cancel);
 

@@ -13,13 +13,14 @@ internal sealed class SourcePump<T>(Func<string, CancellationToken, IAsyncEnumer
         long first = 0;
         try
         {
-            for (var more = true; more && !scope.SourceToken.IsCancellationRequested;)
+            for (var more = true; more && first < scope.ReadLimit && !scope.SourceToken.IsCancellationRequested;)
             {
+                var size = (int)Math.Min(chunkSize, scope.ReadLimit - first);
                 var chunk = Chunk<T>.Rent(first, 0, chunkSize);
                 try
                 {
                     reader ??= Open(input, scope);
-                    more = await reader.FillAsync(chunk, chunkSize).ConfigureAwait(false);
+                    more = await reader.FillAsync(chunk, size).ConfigureAwait(false);
                 }
                 catch (OperationCanceledException) when (scope.SourceToken.IsCancellationRequested && !scope.Token.IsCancellationRequested)
                 {
