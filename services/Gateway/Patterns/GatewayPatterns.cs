@@ -1,5 +1,6 @@
 using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.Pipelines;
+using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.RateLimiting;
 using DistributedPatterns.Gateway.WorkerPool;
 
@@ -11,6 +12,7 @@ internal static class GatewayPatterns
     public static IReadOnlyList<GatewayPattern> All { get; } =
     [
         new PipelinePattern(),
+        new ProducerConsumerPattern(),
         new WorkerPoolPattern(),
         new RateLimitingPattern(),
         new FanOutFanInPattern(),

@@ -1,6 +1,6 @@
 using System.ComponentModel;
-using System.Text.RegularExpressions;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Gateway.Idempotency;
 using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Gateway.Uploads;
@@ -11,9 +11,8 @@ using Microsoft.AspNetCore.Mvc;
 namespace DistributedPatterns.Gateway.Pipelines;
 
 /// <summary>Maps <c>/api/pipeline/{variant}</c>.</summary>
-internal static partial class PipelineEndpoints
+internal static class PipelineEndpoints
 {
-    private const string IdempotencyKey = "Idempotency-Key";
     private static readonly TimeSpan s_maxWait = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan s_echoTimeout = TimeSpan.FromSeconds(10);
 
@@ -26,7 +25,7 @@ internal static partial class PipelineEndpoints
 
         group.MapPost("/runs", (HttpContext http,
                 [FromQuery, Description("The pipeline of an uploaded file.")] string? pipeline,
-                [FromHeader(Name = IdempotencyKey), Description("Becomes the run's id: the same key and body get the first reply again.")] string? key) =>
+                [FromHeader(Name = IdempotencyKey.Header), Description("Becomes the run's id: the same key and body get the first reply again.")] string? key) =>
                 StartAsync(http, pipeline, key, variant, runs, requests, uploads))
             .TakesQuery("pipeline").TakesRunBody()
             .WithSummary("Starts a run over a named input, or over the file in the body.")
@@ -61,8 +60,7 @@ internal static partial class PipelineEndpoints
     private static async Task<Accepted<RunAccepted>> StartAsync(
         HttpContext http, string? pipeline, string? key, string variant, PipelineRuns runs, RunRequests requests, UploadStore uploads)
     {
-        if (key is not null && !Key().IsMatch(key))
-            throw new ProblemException(ProblemKind.InvalidParameter, $"The header {IdempotencyKey} takes 1 to 64 letters, digits, '-' and '_'.");
+        IdempotencyKey.Check(key);
         var (request, upload) = await requests.ReadAsync(http, pipeline);
         var isStarted = false;
         try
@@ -132,7 +130,4 @@ internal static partial class PipelineEndpoints
     }
 
     private static string LocationOf(string variant, string id) => $"/api/pipeline/{variant}/runs/{id}";
-
-    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,64}\z")]
-    private static partial Regex Key();
 }

@@ -18,6 +18,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The detail lists the jobs that are registered.");
     public static readonly ProblemKind InvalidJobInput = new("invalid-job-input", 400, "The job does not take this input",
         "The detail says where the input differs from what the job takes.");
+    public static readonly ProblemKind InvalidItems = new("invalid-items", 400, "An item is not accepted",
+        "The detail names the item, its field and what that accepts.");
     public static readonly ProblemKind BadRequest = new("bad-request", 400, "The request cannot be understood",
         "The detail says which part of the request broke off or is not HTTP.");
     public static readonly ProblemKind UnknownPattern = new("unknown-pattern", 404, "There is no such pattern",
@@ -30,6 +32,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "A run can be found while it is open and for some time after it has ended.");
     public static readonly ProblemKind JobNotFound = new("job-not-found", 404, "There is no such job",
         "A job can be found while it is open and for some time after it has ended.");
+    public static readonly ProblemKind ItemNotFound = new("item-not-found", 404, "There is no such item",
+        "An item can be found while it is in the queue and for some time after it has ended.");
     public static readonly ProblemKind Elsewhere = new("elsewhere", 404, "This belongs to another gateway",
         "A run or a job of a channel variant lives and dies with the gateway that its id begins with, and that one is not alive.");
     public static readonly ProblemKind MethodNotAllowed = new("method-not-allowed", 405, "The address does not take this method",
@@ -42,6 +46,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "Nothing to do: GET the job to read how it ended.");
     public static readonly ProblemKind JobForgotten = new("job-forgotten", 410, "The job is no longer kept",
         "It ended longer ago than outcomes are kept. Read outcomes sooner, or raise KeepEndedFor.");
+    public static readonly ProblemKind StaleToken = new("stale-token", 409, "The token holds nothing any more",
+        "Throw the result away: another consumer has the item, or had it. Extend in time, or ask for a longer lease.");
     public static readonly ProblemKind BodyTooLarge = new("body-too-large", 413, "The body is too large",
         "The detail names the limit. Gateway:MaxUploadBytes changes it for uploads.");
     public static readonly ProblemKind UnsupportedMediaType = new("unsupported-media-type", 415, "The body's type is not accepted",
@@ -79,8 +85,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
 
     public static IReadOnlyList<ProblemKind> All { get; } =
     [
-        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
-        RunNotFound, JobNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
+        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
+        RunNotFound, JobNotFound, ItemNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         CostExceedsBurst, RateLimited,
         Cancelled, Internal, RunFailed, BranchFailed, OwnerUnreachable, Full, Draining, NoWorker, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];

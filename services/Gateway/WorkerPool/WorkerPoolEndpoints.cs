@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Globalization;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Gateway.Idempotency;
 using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Members;
@@ -20,13 +21,13 @@ internal sealed class WorkerPoolEndpoints
     private readonly string _variant;
     private readonly IServiceProvider _services;
     private readonly VariantCalls<IWorkerPool> _calls;
-    private readonly IJobKeys _keys;
+    private readonly IRequestKeys _keys;
     private readonly string _keyPrefix;
 
     private WorkerPoolEndpoints(string variant, IServiceProvider services)
     {
         (_variant, _services, _calls) = (variant, services, new VariantCalls<IWorkerPool>(variant, services));
-        _keys = services.GetRequiredKeyedService<IJobKeys>(variant);
+        _keys = services.GetRequiredKeyedService<IRequestKeys>(WorkerPoolPattern.KeysOf(variant));
         _keyPrefix = variant == Variants.Channel ? OwnerFilter.PrefixOf(services.GetRequiredService<IOptions<MembersOptions>>().Value) : "";
     }
 
@@ -36,7 +37,7 @@ internal sealed class WorkerPoolEndpoints
         group.MapPost("/jobs", (HttpContext http,
                 [FromQuery, Description("Simulated work instead of a body: none, cpu:200us, io:5ms.")] string? work,
                 [FromQuery, Description("How long the job may take, waiting included, 1ms to 60m; for ever unless given.")] string? ttl,
-                [FromHeader(Name = JobRequests.IdempotencyKey), Description("Becomes part of the job's id: the same key and body get the first reply again.")] string? key) =>
+                [FromHeader(Name = IdempotencyKey.Header), Description("Becomes part of the job's id: the same key and body get the first reply again.")] string? key) =>
                 endpoints.SubmitAsync(http, work, ttl, key))
             .TakesQuery("work", "ttl").TakesJobBody().WithSummary("Takes a job on.")
             .Produces<JobAccepted>(StatusCodes.Status202Accepted);
@@ -69,13 +70,13 @@ internal sealed class WorkerPoolEndpoints
 
     private async Task<Accepted<JobAccepted>> SubmitAsync(HttpContext http, string? work, string? ttl, string? key)
     {
-        JobRequests.CheckKey(key);
+        IdempotencyKey.Check(key);
         TimeSpan? left = ttl is null ? null : QueryParameters.Time("ttl", ttl, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1), default);
         var request = await JobRequests.ReadAsync(http, work) with { TimeToLive = left };
         var handle = await _calls.CallAsync(async (pool, token) =>
         {
             if (key is null) return await pool.SubmitAsync(request, token);
-            if (!await _keys.IsSameAsync(key, request))
+            if (!await _keys.IsSameAsync(key, JobRequests.FingerprintOf(request)))
             {
                 throw new ProblemException(ProblemKind.IdempotencyMismatch,
                     $"The key '{key}' stands for another request than this one for job '{Text.Shorten(request.Job)}'.");

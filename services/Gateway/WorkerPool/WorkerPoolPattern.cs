@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Gateway.Idempotency;
 using DistributedPatterns.Gateway.Patterns;
 using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Members;
@@ -39,10 +40,13 @@ internal sealed class WorkerPoolPattern : GatewayPattern
             .AddRedisWorkerPool(options => options.WhenFull = PoolFullPolicy.Reject);
         services.AddOptions<ChannelWorkerPoolOptions>().Configure<IOptions<MembersOptions>>(
             (channel, self) => (channel.Name, channel.IdPrefix) = (self.Value.Id, OwnerFilter.PrefixOf(self.Value)));
-        services.AddKeyedSingleton<IJobKeys>(Variants.Channel, (provider, _) => new LocalJobKeys(provider.GetRequiredService<TimeProvider>()));
-        services.AddKeyedSingleton<IJobKeys>(Variants.Distributed, (provider, _) => new RedisJobKeys(
-            provider.GetRequiredService<IConnectionMultiplexer>, provider.GetRequiredService<IOptions<RedisWorkerPoolOptions>>()));
+        services.AddKeyedSingleton<IRequestKeys>(KeysOf(Variants.Channel), (provider, _) => new LocalRequestKeys(provider.GetRequiredService<TimeProvider>()));
+        services.AddKeyedSingleton<IRequestKeys>(KeysOf(Variants.Distributed), (provider, _) => new RedisRequestKeys(
+            provider.GetRequiredService<IConnectionMultiplexer>, provider.GetRequiredService<IOptions<RedisWorkerPoolOptions>>().Value.KeyTag));
     }
+
+    /// <summary>Names the Idempotency-Keys of jobs among those of other patterns.</summary>
+    public static string KeysOf(string variant) => $"worker-pool:{variant}";
 
     public override void Map(RouteGroupBuilder group, string variant, IServiceProvider services) => WorkerPoolEndpoints.Map(group, variant, services);
 
