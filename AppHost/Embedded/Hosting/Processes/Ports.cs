@@ -14,11 +14,15 @@ internal static class Ports
 
     private const int Last = 31_999;
 
+    // Each port in turn from a random one on: what was given out is free until its replica binds it, and must not be given to
+    // another one meanwhile. Two hosts on one machine begin at different places.
+    private static int s_next = Random.Shared.Next(Last + 1 - First);
+
     public static int Free()
     {
         for (var attempt = 0; attempt < 1_000; attempt++)
         {
-            var port = Random.Shared.Next(First, Last + 1);
+            var port = First + (int)((uint)Interlocked.Increment(ref s_next) % (Last + 1 - First));
             if (IsFree(port))
             {
                 return port;
