@@ -1,6 +1,8 @@
 using System.CommandLine;
 using DistributedPatterns.Diagnostics;
+using DistributedPatterns.PatternCli.FanOutFanIn;
 using DistributedPatterns.PatternCli.Pipelines;
+using DistributedPatterns.PatternCli.RateLimiting;
 using DistributedPatterns.PatternCli.WorkerPool;
 
 namespace DistributedPatterns.PatternCli;
@@ -15,7 +17,7 @@ internal static class CommandLine
     private const string DefaultGateway = "http://localhost:5080";
 
     /// <summary>Gets one command a pattern.</summary>
-    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand()];
+    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand(), new RateLimitingCommand(), new FanOutFanInCommand()];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));
 
