@@ -21,7 +21,8 @@ internal sealed class AppHostProcess : IAsyncDisposable
     /// <param name="environment">Variables for the AppHost, which its services inherit.</param>
     public AppHostProcess(Dictionary<string, string> environment, params string[] args)
     {
-        var start = new ProcessStartInfo("dotnet", [typeof(Projects.AppHost).Assembly.Location, .. args])
+        string[] command = [.. IsSigintIgnored() ? ["env", "--default-signal=INT"] : Array.Empty<string>(), "dotnet", typeof(Projects.AppHost).Assembly.Location, .. args];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -54,6 +55,12 @@ internal sealed class AppHostProcess : IAsyncDisposable
     }
 
     public void Kill() => _process.Kill();
+
+    // A shell ignores SIGINT for what it runs in the background, everything below inherits that, and .NET heeds it. A terminal does not.
+    private static bool IsSigintIgnored() =>
+        OperatingSystem.IsLinux()
+        && File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is var line
+        && (Convert.ToUInt64(line["SigIgn:".Length..].Trim(), 16) & 0b10) != 0;
 
     public async Task<int> ExitAsync(CancellationToken cancellationToken)
     {
