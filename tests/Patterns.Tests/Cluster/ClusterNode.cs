@@ -49,9 +49,10 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    /// <summary>Returns who is master of what and who a replica, as this node sees it; null when it suspects somebody.</summary>
+    /// <summary>Returns who is master of what and who a replica, as this node sees it; null when it suspects somebody or refuses calls (CLUSTERDOWN).</summary>
     public async Task<string?> ViewAsync()
     {
+        if (!((string)(await AskAsync("CLUSTER", "INFO"))!).Contains("cluster_state:ok", StringComparison.Ordinal)) return null;
         var nodes = ((string)(await AskAsync("CLUSTER", "NODES"))!).Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .Select(line => line.Split(' '))
             .Select(node => (Id: node[0], Flags: node[2].Replace("myself,", "", StringComparison.Ordinal), Master: node[3], Slots: string.Join(' ', node.Skip(8))))

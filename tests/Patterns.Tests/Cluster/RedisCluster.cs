@@ -32,10 +32,11 @@ public sealed class RedisCluster : IRedisServer, IAsyncDisposable
 
     private static int SlotsEach => (Slots + Masters - 1) / Masters;
 
-    /// <summary>Starts the cluster, unless it runs already, and returns it.</summary>
+    /// <summary>Starts the cluster, unless it runs already, waits until its nodes are at peace, and returns it.</summary>
     public async Task<RedisCluster> StartedAsync()
     {
         await _started.Value;
+        await AgreeAsync(); // on a machine that is short of time they may have lost sight of each other since
         return this;
     }
 
@@ -131,7 +132,7 @@ public sealed class RedisCluster : IRedisServer, IAsyncDisposable
         return WatchedProcess.StartAsync([RedisBackend.RequireRedisServer(), .. settings]);
     }
 
-    /// <summary>Waits until all know each other in the same roles: before, they refuse their votes.</summary>
+    /// <summary>Waits until all know each other in the same roles and serve: before, they refuse their votes, and calls with CLUSTERDOWN.</summary>
     private Task AgreeAsync()
     {
         string?[] views = [];

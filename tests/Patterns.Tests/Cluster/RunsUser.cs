@@ -23,7 +23,7 @@ internal sealed class RunsUser : ScriptUser
             },
         }.Define();
         await using var processes = await GrpcPipelineCluster.StartAsync(cluster, [numbers], options => options.KeyTag = tag, producers: 2);
-        var run = await processes.Pipeline.StartAsync(new PipelineRequest("numbers", $"{Count}"), TestContext.Current.CancellationToken);
+        var run = await InsistAsync(() => processes.Pipeline.StartAsync(new PipelineRequest("numbers", $"{Count}"), TestContext.Current.CancellationToken));
         await gate.Reached;
 
         await failOver();
