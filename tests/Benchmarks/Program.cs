@@ -1,6 +1,7 @@
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.Pipeline;
+using DistributedPatterns.Benchmarks.RateLimiting;
 using DistributedPatterns.Benchmarks.WorkerPool;
 
 // One line a pattern: its name and its tables.
@@ -8,6 +9,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
 {
     ["fan-out-fan-in"] = FanOutFanInBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,
+    ["rate-limiting"] = RateLimitingBenchmarks.Create,
     ["worker-pool"] = WorkerPoolBenchmarks.Create,
 };
 
