@@ -12,20 +12,26 @@ internal static class RateLimitingBenchmarks
     private const string Limit = "the limit: compare-and-swap on a coarse clock";
     private const string Bare = "RedisRateLimiting's token bucket, the bare script";
 
+    // More is asked for than is earned, and the burst lasts for all rounds.
+    private static readonly BucketOptions s_inUse = new() { Permits = 100_000, Burst = 1_000_000_000 };
+    private static readonly BucketOptions s_atRest = new() { Permits = 1_000_000_000, Burst = 1_000_000_000 };
+    private static readonly BucketOptions s_denies = new() { Permits = 1, Burst = 1, Period = TimeSpan.FromDays(1) };
+
     public static IReadOnlyList<IBenchmark> Create(RunSettings settings) =>
     [
-        InProcess("admitted, one thread", 20_000_000, threads: 1, admits: true),
-        InProcess("admitted, two threads on one limit", 10_000_000, threads: 2, admits: true),
-        InProcess("denied, one thread", 10_000_000, threads: 1, admits: false),
+        InProcess("admitted, one thread", 20_000_000, threads: 1, s_inUse),
+        InProcess("admitted, two threads on one limit", 10_000_000, threads: 2, s_inUse),
+        InProcess("admitted by a limit that is full again each time, one thread", 10_000_000, threads: 1, s_atRest),
+        InProcess("denied, one thread", 10_000_000, threads: 1, s_denies),
         Keyed("one thread", threads: 1),
         Keyed("two threads", threads: 2),
         Across(RedisKind.Redis),
         Across(RedisKind.Garnet),
     ];
 
-    private static Throughput InProcess(string what, int operations, int threads, bool admits)
+    private static Throughput InProcess(string what, int operations, int threads, BucketOptions rule)
     {
-        var rule = admits ? new BucketOptions { Permits = 1_000_000_000, Burst = 1_000_000_000 } : new BucketOptions { Permits = 1, Burst = 1, Period = TimeSpan.FromDays(1) };
+        var admits = rule != s_denies;
         List<Attempts> contenders =
         [
             new OneLimiter("ours, GCRA", operations, threads, admits, new LocalGcraRateLimiter(rule)),
@@ -39,7 +45,7 @@ internal static class RateLimitingBenchmarks
     private static Throughput Keyed(string what, int threads)
     {
         const string Partitioned = ".NET PartitionedRateLimiter of token buckets";
-        var rule = new BucketOptions { Permits = 1_000_000_000, Burst = 1_000_000_000 };
+        var rule = new BucketOptions { Permits = 1_000, Burst = 10_000_000 };
         return new Throughput($"Rate limiting in process, 1,000 keys, AttemptAcquire: admitted, {what}", "attempts", Partitioned,
         [
             new LimiterOfKeys("ours, keyed GCRA", 5_000_000, threads, new LocalKeyedRateLimiter<string>(rule)),
@@ -53,7 +59,7 @@ internal static class RateLimitingBenchmarks
         var server = new SharedServices(kind);
         return new Throughput($"Rate limiting on {kind}: one limit, {RedisCallers.Count} callers of one process", "answers", Bare,
         [
-            new OurGcra("ours, exact", 50_000, server),
+            new OurGcra("ours, exact", 100_000, server),
             new OurGcra("ours, 1,000 permits borrowed at a time", 5_000_000, server, borrow: 1_000),
             new TokenBucketScript(Bare, 50_000, server),
             new Increment("INCR, no limit at all", 50_000, server),

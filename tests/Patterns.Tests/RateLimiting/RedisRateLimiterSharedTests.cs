@@ -1,3 +1,4 @@
+using System.Threading.RateLimiting;
 using DistributedPatterns.RateLimiting;
 using DistributedPatterns.Redis;
 using DistributedPatterns.Tests.Support;
@@ -43,6 +44,25 @@ public abstract class RedisRateLimiterSharedTests(SharedRedis shared, RedisKind 
         foreach (var limiter in limiters) await limiter.DisposeAsync();
         foreach (var store in stores) await store.DisposeAsync();
         foreach (var redis in connections) await redis.DisposeAsync();
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Gcra_CallersThatComeTogether_GetTheAnswersOfOneAfterAnother()
+    {
+        await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
+        await using var store = new RedisLimitStore(redis, s_patient);
+        await using var limiter = new RedisGcraRateLimiter(store, new RedisLimitOptions { Name = SharedRedis.NewTag() },
+            new RedisGcraOptions { Limits = { new RateLimitRule { Permits = 1, Period = TimeSpan.FromHours(1), Burst = 1000 } } });
+        // 990 go to the first, which is under way while the others gather; the rest gets what a call each would have got.
+        int[] costs = [990, 4, 4, 4, 2, 1];
+
+        var leases = await Task.WhenAll(costs.Select(cost => limiter.TryAcquireAsync(cost, TestStop).AsTask()));
+
+        Assert.Equal([true, true, true, false, true, false], leases.Select(lease => lease.IsAcquired));
+        Assert.Equal(2, RetryAfter(leases[3]).TotalHours, 0.1); // 2 were left of the 4
+        Assert.Equal(1, RetryAfter(leases[5]).TotalHours, 0.1);
+
+        static TimeSpan RetryAfter(RateLimitLease lease) => lease.TryGetMetadata(MetadataName.RetryAfter, out var wait) ? wait : TimeSpan.Zero;
     }
 
     [Fact(Timeout = 60_000)]

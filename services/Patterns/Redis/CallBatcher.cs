@@ -1,4 +1,4 @@
-namespace DistributedPatterns.ProducerConsumer;
+namespace DistributedPatterns.Redis;
 
 /// <summary>Lets callers that come at the same time share a call: what gathers while one call is under way goes with the next.</summary>
 /// <remarks>
