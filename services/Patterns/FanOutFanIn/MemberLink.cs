@@ -122,7 +122,7 @@ internal sealed class MemberLink<TIn, TOut>(
 
     private int Window() =>
         Volatile.Read(ref _isDone) ? int.MaxValue
-        : Volatile.Read(ref _isStalled) ? 0
+        : Volatile.Read(ref _isStalled) ? Math.Min(1, Share) // nothing until what is slow there has ended; if it passed on all, nothing is slow
         : Share * (_pace.Each > TimeSpan.Zero && _pace.Each < s_aheadBelow ? 2 : 1);
 
     private async Task WriteAsync(AsyncDuplexStreamingCall<ToWorker, Answers> call, ToWorker message, CancellationToken cancellationToken)
@@ -185,7 +185,7 @@ internal sealed class MemberLink<TIn, TOut>(
             }
             foreach (var passed in answers.PassedOn) PassOn(passed.First, passed.Count);
         }
-        Volatile.Write(ref _isStalled, answers.PassedOn.Count > 0); // it gets nothing more until something has ended there
+        Volatile.Write(ref _isStalled, answers.PassedOn.Count > 0);
         if (answers.PassedOn.Count == 0) _sent.Wake();
         run.Line.Announce();
     }

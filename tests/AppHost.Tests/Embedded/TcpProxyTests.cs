@@ -57,6 +57,7 @@ public sealed class TcpProxyTests : IAsyncLifetime
         await using var staying = new NamedServer("staying");
         _proxy.Add(leaving.Port);
         using var kept = await ConnectAsync();
+        await leaving.Accepted.WaitAsync(_limit.Token); // connected to the proxy is not yet carried to a replica
         _proxy.Add(staying.Port);
         _proxy.Remove(leaving.Port);
 

@@ -1,5 +1,6 @@
 using System.Net;
 using DistributedPatterns.FanOutFanIn;
+using DistributedPatterns.FanOutFanIn.Protocol;
 using DistributedPatterns.Members;
 using DistributedPatterns.Tests.Pipeline;
 using Microsoft.AspNetCore.Builder;
@@ -43,7 +44,12 @@ internal sealed class FanOutCluster : IAsyncDisposable
     }
 
     /// <summary>Starts another worker, with other branches if it should not know those of the caller.</summary>
-    public async Task<Node> AddAsync(params BranchDefinition[] others)
+    public Task<Node> AddAsync(params BranchDefinition[] others) => AddAsync(app => app.MapFanOutWorker(), others);
+
+    /// <summary>Starts somebody who takes a worker's place with a service of its own.</summary>
+    public Task<Node> AddAsync<TService>() where TService : FanOutWorker.FanOutWorkerBase => AddAsync(app => app.MapGrpcService<TService>());
+
+    private async Task<Node> AddAsync(Action<WebApplication> map, params BranchDefinition[] others)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -51,7 +57,7 @@ internal sealed class FanOutCluster : IAsyncDisposable
         foreach (var branch in others.Length > 0 ? others : _branches) builder.Services.AddSingleton(branch);
         builder.Services.AddFanOutWorker();
         var app = builder.Build();
-        app.MapFanOutWorker();
+        map(app);
         await app.StartAsync();
         var node = new Node(app, Join(new Uri(app.Urls.Single())));
         _nodes.Add(node);

@@ -158,6 +158,18 @@ public sealed class GrpcScatterGatherFaultTests
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task Scatter_TheOnlyWorkerPassesEverythingOn_GetsItAgain()
+    {
+        // A worker does so when none of its loops got a thread for a while: nothing is slow there, nothing will end there.
+        await using var cluster = await FanOutCluster.StartAsync([TestBranches.QuickSquare()], workers: 0);
+        await cluster.AddAsync<WorkerThatPassesOn>();
+
+        var all = await cluster.Scatter.Scatter<int, long>("square", [.. Enumerable.Range(0, 100)], new ScatterOptions<int> { Degree = 1 }).WholeAsync(TestStop);
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => (long)i * i), all.Results.Select(result => result.Value));
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task Scatter_AWorkerDoesNotKnowTheBranch_SaysWhichAndWhat()
     {
         await using var cluster = await FanOutCluster.StartAsync([TestBranches.QuickSquare()], workers: 0);

@@ -42,7 +42,7 @@ internal sealed class EncodedRun<TIn, TOut> : IEncodedRun
     // A caller far away is woken less often than one in this process: a message costs what a hundred small items do.
     private static readonly TimeSpan s_sliceTarget = TimeSpan.FromMilliseconds(1);
 
-    // Far above what is sent ahead of the loops: when nothing has ended for so long, every loop has a slow item.
+    // Far above what is sent ahead of the loops: when nothing has ended for so long, every loop has a slow item, or no loop has a thread.
     private static readonly TimeSpan s_stalled = TimeSpan.FromMilliseconds(20);
 
     private readonly BranchDefinition<TIn, TOut> _branch;
