@@ -196,7 +196,9 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
             using var bell = Listen(); // before the question: what comes back after the answer rings
             while (true)
             {
-                var verdict = await AskOrGiveUpAsync(permits, id, Asking.InLine, either.Token).ConfigureAwait(false);
+                either.Token.ThrowIfCancellationRequested();
+                // Once asked, the answer is waited for: who leaves must know what it was promised, to give it back.
+                var verdict = await AskOrGiveUpAsync(permits, id, Asking.InLine, CancellationToken.None).ConfigureAwait(false);
                 if (verdict is null) break;
                 var wait = verdict.Wait ?? TimeSpan.Zero;
                 Volatile.Write(ref _headDue, Store.Time.GetTimestamp() + (long)(wait.TotalSeconds * Store.Time.TimestampFrequency));

@@ -118,4 +118,22 @@ public abstract partial class RateLimiterConformance
         Assert.Equal(500, host.Limiter.GetLedger().Cancelled);
         Assert.True((await host.Limiter.AcquireAsync(2, TestStop)).IsAcquired);
     }
+
+    [Fact(Timeout = HangLimit)]
+    public async Task Acquire_CancelledWhileItIsDecided_LeavesNothingBehind()
+    {
+        await using var host = await CreateAsync(LimitSpec.Slow);
+        Assert.True((await host.Limiter.TryAcquireAsync(2, TestStop)).IsAcquired);
+
+        for (var i = 0; i < 200; i++)
+        {
+            using var leave = new CancellationTokenSource();
+            var waiting = host.Limiter.AcquireAsync(3, leave.Token).AsTask();
+            Thread.SpinWait(50 * i); // earlier and later on the way to the decision and back
+            await leave.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        }
+
+        Assert.True((await host.Limiter.TryAcquireAsync(2, TestStop)).IsAcquired);
+    }
 }
