@@ -58,7 +58,7 @@ internal static class FanOutFanInEndpoints
                     uploads.Delete(upload);
                 }
             })
-            .TakesQuery("find", "by", "parts", "degree", "deadline").Accepts<string>(TextBody.Types[0], [.. TextBody.Types.Skip(1)])
+            .TakesQuery("find", "by", "parts", "degree", "deadline").TakesTextBody()
             .WithSummary("The same for the file in the body.");
 
         group.MapGet("/stats", async (CancellationToken cancellationToken) => TypedResults.Ok((await ResolveAsync(calls, cancellationToken)).Stats))

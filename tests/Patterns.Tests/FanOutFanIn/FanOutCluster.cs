@@ -34,6 +34,11 @@ internal sealed class FanOutCluster : IAsyncDisposable
 
     public IReadOnlyList<Node> Nodes => _nodes;
 
+    /// <summary>Gets the workers, for a caller that is no <see cref="Scatter"/>.</summary>
+    public IMembers Members => _members;
+
+    public IMemberChannels Channels => _channels;
+
     public static async Task<FanOutCluster> StartAsync(BranchDefinition[] branches, int workers = 3, Action<GrpcScatterGatherOptions>? configure = null)
     {
         var options = new GrpcScatterGatherOptions();
