@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.FanOutFanIn;
+using DistributedPatterns.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DistributedPatterns.Benchmarks.FanOutFanIn;
 
@@ -9,11 +11,18 @@ internal static class FanOutFanInBenchmarks
 {
     private const string Limit = "the limit: two threads, static split";
 
-    public static IReadOnlyList<IBenchmark> Create(RunSettings settings) =>
-    [
-        InProcess("1 µs", new Items(TimeSpan.FromMicroseconds(1), 1_000_000)),
-        InProcess("50 µs", new Items(TimeSpan.FromMicroseconds(50), 20_000)),
-    ];
+    public static IReadOnlyList<IBenchmark> Create(RunSettings settings)
+    {
+        var processes = new SharedServices(RedisKind.Garnet, services => services.AddTurns().AddGrpcScatterGather(options => options.Role = RemoteTurns.Role), (RemoteTurns.Role, Items.Workers));
+        var (small, large) = (new Items(TimeSpan.FromMicroseconds(1), 1_000_000), new Items(TimeSpan.FromMicroseconds(50), 20_000));
+        return
+        [
+            InProcess("1 µs", small),
+            InProcess("50 µs", large),
+            AcrossProcesses("1 µs", small, processes),
+            AcrossProcesses("50 µs", large, processes),
+        ];
+    }
 
     private static Throughput InProcess(string each, Items items) => new($"Fan-out/fan-in in process: items of {each}, 2 workers", "items", Limit,
     [
@@ -24,6 +33,14 @@ internal static class FanOutFanInBenchmarks
         new ChannelOfItems("Channel of items, bounded 1,024", items),
         new DataflowTransform("TPL Dataflow, as completed", items, ParallelQueryOrder.AsCompleted),
         new DataflowTransform("TPL Dataflow, in order", items, ParallelQueryOrder.AsAsked),
+        new StaticSplit(Limit, items),
+    ]);
+
+    // The limit needs no other process: what ours has less is what the way there and back costs.
+    private static Throughput AcrossProcesses(string each, Items items, SharedServices processes) => new($"Fan-out/fan-in across processes: items of {each}, 2 workers", "items", Limit,
+    [
+        new OurGrpcScatterGather("ours, as completed", items, GatherOrder.AsCompleted, processes),
+        new OurGrpcScatterGather("ours, in order", items, GatherOrder.AsAsked, processes),
         new StaticSplit(Limit, items),
     ]);
 }

@@ -7,6 +7,9 @@ internal sealed class Work
 
     private Work(int turns) => _turns = turns;
 
+    /// <summary>Gets how many turns the work of an item is.</summary>
+    public int Turns => _turns;
+
     /// <summary>Finds out how many turns take a time here. The same number serves all contenders, so only ratios depend on it.</summary>
     public static Work Of(TimeSpan each)
     {
@@ -22,10 +25,12 @@ internal sealed class Work
         return new Work((int)Math.Max(1, Turns * (each / fastest)));
     }
 
-    public long Do(int item)
+    public long Do(int item) => Do(item, _turns);
+
+    public static long Do(int item, int turns)
     {
         var x = (ulong)(uint)item | 1;
-        for (var i = 0; i < _turns; i++) x = (x * 6364136223846793005UL) + 1442695040888963407UL;
+        for (var i = 0; i < turns; i++) x = (x * 6364136223846793005UL) + 1442695040888963407UL;
         return (long)(x >> 33);
     }
 

@@ -1,3 +1,4 @@
+using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.WorkerPool;
 using Microsoft.AspNetCore.Builder;
@@ -15,6 +16,7 @@ internal static class Roles
             ["producer"] = (services => services.AddNumbers().AddPipelineProducer(), _ => { }),
             ["worker"] = (services => services.AddNumbers().AddPipelineWorker(), endpoints => endpoints.MapPipelineWorker().MapGrpcService<ChunksService>()),
             ["pool-worker"] = (services => services.AddPoolWorkers(), _ => { }),
+            [RemoteTurns.Role] = (services => services.AddTurns().AddFanOutWorker(), endpoints => endpoints.MapFanOutWorker()),
             ["reducer"] = (services => services.AddNumbers().AddPipelineReducer(), endpoints => endpoints.MapPipelineReducer()),
         };
 }
