@@ -2,6 +2,7 @@ using System.CommandLine;
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PatternCli.FanOutFanIn;
 using DistributedPatterns.PatternCli.Pipelines;
+using DistributedPatterns.PatternCli.ProducerConsumer;
 using DistributedPatterns.PatternCli.RateLimiting;
 using DistributedPatterns.PatternCli.WorkerPool;
 
@@ -17,7 +18,7 @@ internal static class CommandLine
     private const string DefaultGateway = "http://localhost:5080";
 
     /// <summary>Gets one command a pattern.</summary>
-    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand(), new RateLimitingCommand(), new FanOutFanInCommand()];
+    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand(), new RateLimitingCommand(), new FanOutFanInCommand(), new ProducerConsumerCommand()];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));
 

@@ -4,6 +4,7 @@ builder.AddRedisClient("redis");
 
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineProducer();
+builder.Services.AddRedisFeedProducer();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();

@@ -5,6 +5,7 @@ builder.AddRedisClient("redis");
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineWorker();
 builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
+builder.Services.AddRedisFeedConsumer();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 
 var app = builder.Build();

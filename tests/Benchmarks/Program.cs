@@ -1,6 +1,7 @@
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.Pipeline;
+using DistributedPatterns.Benchmarks.ProducerConsumer;
 using DistributedPatterns.Benchmarks.RateLimiting;
 using DistributedPatterns.Benchmarks.WorkerPool;
 
@@ -9,6 +10,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
 {
     ["fan-out-fan-in"] = FanOutFanInBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,
+    ["producer-consumer"] = ProducerConsumerBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
     ["worker-pool"] = WorkerPoolBenchmarks.Create,
 };

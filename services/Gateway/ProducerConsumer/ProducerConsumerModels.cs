@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using DistributedPatterns.ProducerConsumer;
+using DistributedPatterns.ProducerConsumer.Feeds;
 
 namespace DistributedPatterns.Gateway.ProducerConsumer;
 
@@ -49,4 +50,5 @@ internal sealed record DeadItem(string Id, string Reason, int Attempts, double A
 [JsonSerializable(typeof(DeadReply))]
 [JsonSerializable(typeof(ReplayResult))]
 [JsonSerializable(typeof(WorkQueueLedger))]
+[JsonSerializable(typeof(FeedStatus))]
 internal sealed partial class ProducerConsumerJson : JsonSerializerContext;

@@ -9,7 +9,7 @@ using StackExchange.Redis;
 
 namespace DistributedPatterns.Gateway.ProducerConsumer;
 
-/// <summary>The queue <c>items</c>, whose producers and consumers are HTTP clients; nothing else touches it.</summary>
+/// <summary>The queue <c>items</c>, whose producers and consumers are HTTP clients; and feeds, whose producer and consumers are services of the system.</summary>
 internal sealed class ProducerConsumerPattern : GatewayPattern
 {
     private const string Queue = "items";
@@ -30,6 +30,8 @@ internal sealed class ProducerConsumerPattern : GatewayPattern
         "-X POST '{here}/api/producer-consumer/distributed/reserve?n=2'",
         "-X POST '{here}/api/producer-consumer/distributed/items/<id>/ack?token=<token>'",
         "{here}/api/producer-consumer/distributed/stats",
+        "-i -X POST '{here}/api/producer-consumer/distributed/runs?count=1000&rate=200'",
+        "'{here}/api/producer-consumer/distributed/runs/<id>?wait=10s'",
     ];
 
     public override void AddServices(IServiceCollection services)
@@ -39,6 +41,7 @@ internal sealed class ProducerConsumerPattern : GatewayPattern
         services.AddRedisWorkQueue(Queue, PayloadCodec.Bytes, options => options.WhenFull = QueueFullPolicy.Reject);
         foreach (var variant in PatternRoute.Variants)
             services.AddKeyedSingleton(variant, (provider, _) => new ItemQueue(provider.GetRequiredKeyedService<IWorkQueue<byte[]>>(WorkQueueKey.Of(variant, Queue))));
+        services.AddChannelFeeds().AddRedisFeeds();
         services.AddKeyedSingleton<IRequestKeys>(KeysOf(Variants.Channel), (provider, _) => new LocalRequestKeys(provider.GetRequiredService<TimeProvider>()));
         services.AddKeyedSingleton<IRequestKeys>(KeysOf(Variants.Distributed), (provider, _) => new RedisRequestKeys(provider.GetRequiredService<IConnectionMultiplexer>, "queue." + Queue));
     }
@@ -46,11 +49,16 @@ internal sealed class ProducerConsumerPattern : GatewayPattern
     /// <summary>Names the Idempotency-Keys of items among those of other patterns.</summary>
     public static string KeysOf(string variant) => $"producer-consumer:{variant}";
 
-    public override void Map(RouteGroupBuilder group, string variant, IServiceProvider services) => ProducerConsumerEndpoints.Map(group, variant, services);
+    public override void Map(RouteGroupBuilder group, string variant, IServiceProvider services)
+    {
+        ProducerConsumerEndpoints.Map(group, variant, services);
+        FeedEndpoints.Map(group, variant, services);
+    }
 
     public override Problem? Describe(Exception exception) => exception switch
     {
         PayloadTooLargeException => new(ProblemKind.BodyTooLarge, exception.Message),
+        WorkQueueFullException => new(ProblemKind.Full, exception.Message),
         _ => null,
     };
 }

@@ -13,6 +13,8 @@ public sealed class FaultSystem : RunningSystem
         // Without it a killed Redis loses the last moments of what it acknowledged, and the ledgers would have nothing exact to show.
         ["Redis__CommitWait"] = "true",
         ["Patterns__WorkerPool__Redis__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
+        ["Patterns__ProducerConsumer__feeds__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
+        ["Patterns__ProducerConsumer__feed-records__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
         ["Patterns__RateLimiting__Redis__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
         // A busy test machine is no outage; a connection that breaks is one at once.
         ["Patterns__RateLimiting__Redis__AnswerLimit"] = "00:00:03",

@@ -77,7 +77,7 @@ public sealed class FaultTests(FaultSystem system) : IClassFixture<FaultSystem>,
         foreach (var name in RunningSystem.Replicas.Keys) await system.HealthyReplicasAsync(name, _limit.Token);
         var victim = (await system.HealthyReplicasAsync(role, _limit.Token)).First().Value;
         using var client = new PatientClient(system);
-        PatternLoad[] loads = [new RateLimitingLoad(client), new ProducerConsumerLoad(client), new WorkerPoolLoad(client), new FanOutFanInLoad(client)];
+        PatternLoad[] loads = [new RateLimitingLoad(client), new ProducerConsumerLoad(client), new WorkerPoolLoad(client), new FanOutFanInLoad(client), new FeedLoad(client)];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_limit.Token);
         var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var running = loads.Select(load => load.RunAsync(over.Task, stop.Token)).ToList();
