@@ -133,9 +133,10 @@ internal sealed class BareList(string name, int operations, SharedServices share
 /// <summary>BullMQ on the same server, in a process of Node's: <c>npm</c> gets the package into a folder of its own, outside of the repository.</summary>
 internal sealed class BullQueue(string name, int operations, SharedServices shared, int batch) : RedisItems(name, operations, shared)
 {
-    private const string Package = "bullmq@6";
+    private static readonly string[] s_packages = ["bullmq@6", "ioredis@5"];
 
     private DirectoryInfo? _folder;
+    private string? _password;
     private int _port;
 
     public override async Task<string?> SetUpAsync()
@@ -145,12 +146,12 @@ internal sealed class BullQueue(string name, int operations, SharedServices shar
         try
         {
             File.Copy(Path.Combine(AppContext.BaseDirectory, "ProducerConsumer", "bullmq.mjs"), Path.Combine(_folder.FullName, "bullmq.mjs"));
-            await RunAsync("npm", "install", "--no-audit", "--no-fund", "--silent", Package);
+            await RunAsync("npm", ["install", "--no-audit", "--no-fund", "--silent", .. s_packages]);
             return null;
         }
         catch (Exception error) when (error is Win32Exception or InvalidOperationException)
         {
-            return $"for it needs Node and {Package}: {error.Message}";
+            return $"for it needs Node and {string.Join(", ", s_packages)}: {error.Message}";
         }
     }
 
@@ -171,6 +172,7 @@ internal sealed class BullQueue(string name, int operations, SharedServices shar
 
     protected override ValueTask OpenAsync(IConnectionMultiplexer redis)
     {
+        _password = ConfigurationOptions.Parse(redis.Configuration).Password;
         _port = redis.GetEndPoints()[0] switch
         {
             DnsEndPoint dns => dns.Port,
@@ -182,7 +184,9 @@ internal sealed class BullQueue(string name, int operations, SharedServices shar
 
     private async Task<string> RunAsync(string file, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(file, arguments) { WorkingDirectory = _folder!.FullName, RedirectStandardOutput = true })!;
+        var start = new ProcessStartInfo(file, arguments) { WorkingDirectory = _folder!.FullName, RedirectStandardOutput = true };
+        start.Environment["REDIS_PASSWORD"] = _password;
+        using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{file} ended with code {process.ExitCode}.");

@@ -1,8 +1,13 @@
 // The same with BullMQ: adds numbers to a queue, works on them, prints their sum and the milliseconds until the last one is acknowledged.
 import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
 
 const [port, operations, batch, callers] = process.argv.slice(2).map(Number);
-const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null };
+const connection = new Redis({ host: '127.0.0.1', port, password: process.env.REDIS_PASSWORD, maxRetriesPerRequest: null });
+connection.on('error', error => {
+  console.error(error.message);
+  process.exit(1);
+});
 const name = `bench-${process.pid}`;
 const options = { removeOnComplete: true };
 
@@ -34,4 +39,5 @@ const took = performance.now() - since;
 await worker.close();
 await queue.obliterate({ force: true });
 await queue.close();
+connection.disconnect();
 process.stdout.write(`${sum} ${took}`);
