@@ -44,13 +44,13 @@ public sealed partial class RedisWorkQueue<T>
     public async ValueTask<IReadOnlyList<Delivery<T>>> ReserveAsync(int max, CancellationToken cancellationToken = default)
     {
         WorkQueueLimits.CheckCount(max);
-        var (deliveries, wake) = await TakeAsync(max, Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+        var (deliveries, wake) = await TakePatientlyAsync(max, cancellationToken).ConfigureAwait(false);
         if (deliveries.Count > 0 || wake is null) return deliveries;
         // Listen first, then look again: no ring falls in between.
         using var bell = _doorbell.Listen(RedisQueueScript.ReadyBell);
         while (true)
         {
-            (deliveries, wake) = await TakeAsync(max, Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+            (deliveries, wake) = await TakePatientlyAsync(max, cancellationToken).ConfigureAwait(false);
             if (deliveries.Count > 0 || wake is not { } until) return deliveries;
             if (until > TimeSpan.Zero) await bell.WaitAsync(until, cancellationToken).ConfigureAwait(false);
         }
@@ -60,7 +60,7 @@ public sealed partial class RedisWorkQueue<T>
     public async ValueTask<IReadOnlyList<Delivery<T>>> TryReserveAsync(int max, CancellationToken cancellationToken = default)
     {
         WorkQueueLimits.CheckCount(max);
-        return (await TakeAsync(max, _options.RetryFor, cancellationToken).ConfigureAwait(false)).Deliveries;
+        return (await TakeAsync(max, cancellationToken).ConfigureAwait(false)).Deliveries;
     }
 
     /// <inheritdoc/>
@@ -156,11 +156,27 @@ public sealed partial class RedisWorkQueue<T>
         }
     }
 
+    // As long as the token allows, however long Redis is away.
+    private async Task<(IReadOnlyList<Delivery<T>> Deliveries, TimeSpan? Wake)> TakePatientlyAsync(int max, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await TakeAsync(max, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (RedisRetry.IsOutage(e))
+            {
+                await Task.Delay(_options.PollEvery, _clock, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
     /// <summary>Takes what is there. The wake-up time is <see langword="null"/> at the end of a sealed queue.</summary>
-    private async Task<(IReadOnlyList<Delivery<T>> Deliveries, TimeSpan? Wake)> TakeAsync(int max, TimeSpan budget, CancellationToken cancellationToken)
+    private async Task<(IReadOnlyList<Delivery<T>> Deliveries, TimeSpan? Wake)> TakeAsync(int max, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var call = _script.ReserveAsync(max, budget, cancellationToken);
+        var call = _reserves.AddAsync(new Want(max, cancellationToken), CancellationToken.None); // its outcome is needed even if the caller leaves
         HandOut got;
         try
         {
@@ -241,6 +257,25 @@ public sealed partial class RedisWorkQueue<T>
         delivery.End();
         _leases.Drop(delivery);
     }
+
+    private async Task<HandOut[]> ReserveInOneCallAsync(IReadOnlyList<Want> wants, long since)
+    {
+        // Who has left by now gets nothing; who leaves from here on gives it back.
+        var counts = wants.Select(static want => want.Consumer.IsCancellationRequested ? 0 : want.Max).ToArray();
+        var got = await _script.ReserveAsync(counts.Sum(), _options.RetryFor, _stop.Token).ConfigureAwait(false);
+        var (shares, taken) = (new HandOut[wants.Count], 0);
+        for (var i = 0; i < shares.Length; i++)
+        {
+            // First come, first served.
+            var share = Math.Min(counts[i], got.Items.Length - taken);
+            shares[i] = got with { Items = got.Items[taken..(taken + share)] };
+            taken += share;
+        }
+        return shares;
+    }
+
+    /// <summary>What one consumer asks for.</summary>
+    private readonly record struct Want(int Max, CancellationToken Consumer);
 
     private async Task<SettleOutcome[]> SettleInOneCallAsync(IReadOnlyList<Settlement> some, long since)
     {

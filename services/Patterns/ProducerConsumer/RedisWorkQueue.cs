@@ -14,7 +14,7 @@ namespace DistributedPatterns.ProducerConsumer;
 /// did; the store that the work writes to has to compare <see cref="Delivery.Token"/>.
 /// <para>While Redis is away calls are repeated, the same ids in the same call, for <see cref="RedisWorkQueueOptions.RetryFor"/>, then its error
 /// surfaces; a reserve that waits goes on as long as its token allows. What Redis loses, the queue loses: see its durability.</para>
-/// Enqueues and settlements that come at the same time share a round trip. The multiplexer is the caller's.
+/// Calls of one kind that come at the same time share a round trip. The multiplexer is the caller's.
 /// </remarks>
 public sealed partial class RedisWorkQueue<T> : IWorkQueue<T>, IDeliveryOwner, IMonitoredQueue
 {
@@ -30,10 +30,12 @@ public sealed partial class RedisWorkQueue<T> : IWorkQueue<T>, IDeliveryOwner, I
     private readonly LeaseKeeper _leases;
     private readonly EndWatch _ends;
     private readonly CallBatcher<StoredItem, EnqueueResult> _enqueues;
+    private readonly CallBatcher<Want, HandOut> _reserves;
     private readonly CallBatcher<Settlement, SettleOutcome> _settlements;
     private readonly QueueTelemetry _telemetry;
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _orphans = [];
+    private readonly CancellationTokenSource _stop = new(); // ends the tries of calls that nobody waits for any more
 
     public RedisWorkQueue(
         IConnectionMultiplexer redis, string name, IPayloadCodec<T> codec, RedisWorkQueueOptions options, TimeProvider clock, ILogger<RedisWorkQueue<T>> logger)
@@ -45,6 +47,7 @@ public sealed partial class RedisWorkQueue<T> : IWorkQueue<T>, IDeliveryOwner, I
         _ends = new EndWatch(_script, _doorbell, options);
         var full = options.WhenFull switch { QueueFullPolicy.Wait => "w", QueueFullPolicy.DropOldest => "o", QueueFullPolicy.DropNewest => "n", _ => "r" };
         _enqueues = new(MaxPerCall, MaxBytesPerCall, static item => item.Envelope.Length, clock, (items, since) => _script.EnqueueAsync(items, full, since));
+        _reserves = new(MaxPerCall, WorkQueueLimits.MaxReserve, static want => want.Max, clock, ReserveInOneCallAsync);
         _settlements = new(MaxPerCall, MaxBytesPerCall, static one => one.Result.Length, clock, SettleInOneCallAsync);
         _telemetry = new QueueTelemetry(name, Variants.Distributed, "redis");
     }
@@ -108,6 +111,7 @@ public sealed partial class RedisWorkQueue<T> : IWorkQueue<T>, IDeliveryOwner, I
     /// <summary>Gives back what this process holds and stops renewing. The queue itself stays.</summary>
     public async ValueTask DisposeAsync()
     {
+        await _stop.CancelAsync().ConfigureAwait(false);
         await _leases.DisposeAsync().ConfigureAwait(false);
         await _ends.DisposeAsync().ConfigureAwait(false);
         Task[] orphans;
