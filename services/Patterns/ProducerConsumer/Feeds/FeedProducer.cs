@@ -25,26 +25,21 @@ internal sealed partial class FeedProducer(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.Yield();
-        await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(_ => TakeAsync(stoppingToken))).ConfigureAwait(false);
-    }
-
-    private async Task TakeAsync(CancellationToken stopping)
-    {
-        while (!stopping.IsCancellationRequested)
+        var running = new HashSet<Task>();
+        while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                foreach (var order in await orders.ReserveAsync(1, stopping).ConfigureAwait(false)) await HandleAsync(order, stopping).ConfigureAwait(false);
+                if (running.Count == AtOnce) await Task.WhenAny(running).ConfigureAwait(false);
+                running.RemoveWhere(static feed => feed.IsCompleted);
+                foreach (var order in await orders.ReserveAsync(AtOnce - running.Count, stoppingToken).ConfigureAwait(false)) running.Add(HandleAsync(order, stoppingToken));
             }
-            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
-                return;
-            }
-            catch (Exception error) when (RedisRetry.IsOutage(error))
-            {
-                LogAway(error.Message); // a held order comes back by its lease
+                break;
             }
         }
+        await Task.WhenAll(running).ConfigureAwait(false);
     }
 
     private async Task HandleAsync(Delivery<FeedOrder> order, CancellationToken stopping)
@@ -61,7 +56,11 @@ internal sealed partial class FeedProducer(
         {
             LogStopped(order.Id, order.CancelRequested.IsCancellationRequested ? "it was cancelled" : order.LeaseLost.IsCancellationRequested ? "its lease is lost" : "this process stops");
         }
-        catch (Exception error) when (!RedisRetry.IsOutage(error))
+        catch (Exception error) when (RedisRetry.IsOutage(error))
+        {
+            LogAway(order.Id, error.Message); // the order comes back by its lease
+        }
+        catch (Exception error)
         {
             LogFailed(order.Id, error);
             await order.NackAsync(s_backOff, error.Message, CancellationToken.None).ConfigureAwait(false);
@@ -94,8 +93,8 @@ internal sealed partial class FeedProducer(
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "No feed can be taken: {Reason}")]
-    private partial void LogAway(string reason);
+    [LoggerMessage(LogLevel.Warning, "Feed {Feed} is left to its lease: {Reason}")]
+    private partial void LogAway(string feed, string reason);
 
     [LoggerMessage(LogLevel.Information, "Feed {Feed} is given back: {Reason}")]
     private partial void LogStopped(string feed, string reason);
