@@ -19,7 +19,8 @@ function init()
   local rate = tonumber(os.getenv("RATE") or "0")
   interval = rate > 0 and 1000 * tonumber(os.getenv("THREADS")) / rate or 0
   due, sent = now() + math.random() * interval, 0
-  accepted, refused, failed, other, noRetryAfter, late = 0, 0, 0, 0, 0, {}
+  accepted, refused, failed, other, noRetryAfter = 0, 0, 0, 0, 0
+  late, all = {}, {}
 end
 
 function delay()
@@ -34,31 +35,45 @@ function request()
 end
 
 function response(status, headers)
+  local slot = math.ceil((now() - sent) * 10) -- tenths of a millisecond
+  all[slot] = (all[slot] or 0) + 1
   if status == 200 or status == 202 then accepted = accepted + 1
   elseif status == 503 or status == 429 then
     refused = refused + 1
     if not headers["Retry-After"] then noRetryAfter = noRetryAfter + 1 end
-    local slot = math.ceil((now() - sent) * 10) -- tenths of a millisecond
     late[slot] = (late[slot] or 0) + 1
   elseif status >= 500 then failed = failed + 1
   else other = other + 1 end
 end
 
-function done(summary, _, _)
-  local sums, slots = {}, {}
+local function percentiles(name)
+  local slots, order, total, passed, p50, p99 = {}, {}, 0, 0, nil, nil
   for _, thread in ipairs(threads) do
-    for _, name in ipairs({"accepted", "refused", "failed", "other", "noRetryAfter"}) do sums[name] = (sums[name] or 0) + thread:get(name) end
-    for slot, count in pairs(thread:get("late")) do slots[slot] = (slots[slot] or 0) + count end
+    for slot, count in pairs(thread:get(name)) do
+      slots[slot] = (slots[slot] or 0) + count
+      total = total + count
+    end
   end
-  local order, passed, p50, p99 = {}, 0, nil, nil
   for slot in pairs(slots) do table.insert(order, slot) end
   table.sort(order)
   for _, slot in ipairs(order) do
     passed = passed + slots[slot]
-    if not p50 and passed >= sums.refused * 0.50 then p50 = slot / 10 end
-    if not p99 and passed >= sums.refused * 0.99 then p99 = slot / 10 end
+    if not p50 and passed >= total * 0.50 then p50 = slot / 10 end
+    if not p99 and passed >= total * 0.99 then p99 = slot / 10 end
+  end
+  return p50 or 0, p99 or 0
+end
+
+function done(summary)
+  local line = {}
+  for _, name in ipairs({"accepted", "refused", "failed", "other", "noRetryAfter"}) do
+    local sum = 0
+    for _, thread in ipairs(threads) do sum = sum + thread:get(name) end
+    table.insert(line, string.format("%s=%d", name, sum))
   end
   local e = summary.errors
-  print(string.format("RESULT accepted=%d refused=%d failed=%d other=%d noRetryAfter=%d broken=%d us=%d p50=%.1f p99=%.1f",
-    sums.accepted, sums.refused, sums.failed, sums.other, sums.noRetryAfter, e.connect + e.read + e.write + e.timeout, summary.duration, p50 or 0, p99 or 0))
+  table.insert(line, string.format("broken_connections=%d us=%d", e.connect + e.read + e.write + e.timeout, summary.duration))
+  table.insert(line, string.format("p50=%.1f p99=%.1f", percentiles("late")))
+  table.insert(line, string.format("p50all=%.1f p99all=%.1f", percentiles("all")))
+  print("RESULT " .. table.concat(line, " "))
 end
