@@ -57,10 +57,10 @@ check "$admitted <= $bound" "admitted <= burst + rate x time"
 tell "$admitted >= 0.8 * $bound" "the limit is used, not only kept"
 check "$failed + $other == 0 && $noRetryAfter == 0" "only 200 and refusals, each with Retry-After"
 
-turns=12
+turns=8
 echo "Retry-After, $turns times, asked of one gateway and then of the other"
 ms() { echo $(($(date +%s%N) / 1000000)); }
-ask() { curl -s "$(url "$1" "$key")&cost=$2" -o "$folder/body" -w '%{http_code}'; }
+ask() { curl -s -m 10 "$(url "$1" "$key")&cost=$2" -o "$folder/body" -w '%{http_code}'; }
 early=0 obeyed=0 unusual=0
 for turn in $(seq $turns); do
   one=${ports[$((turn % 2))]} two=${ports[$(((turn + 1) % 2))]} key=retry-$$-$turn
