@@ -3,7 +3,6 @@ using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using DistributedPatterns.Diagnostics;
 using DistributedPatterns.Tests.Gateway;
 
 namespace DistributedPatterns.Tests;
