@@ -8,9 +8,14 @@ namespace DistributedPatterns.PatternCli;
 internal sealed class GatewayClient(Uri gateway) : IDisposable
 {
     private static readonly TimeSpan s_connectLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_permissionLimit = TimeSpan.FromSeconds(10); // to send a file; a busy gateway takes its time
 
     // A stream of events lasts as long as what it tells of, so only connecting has a limit.
-    private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = s_connectLimit }) { BaseAddress = gateway, Timeout = Timeout.InfiniteTimeSpan };
+    private readonly HttpClient _http = new(new SocketsHttpHandler { ConnectTimeout = s_connectLimit, Expect100ContinueTimeout = s_permissionLimit })
+    {
+        BaseAddress = gateway,
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
 
     public Uri Gateway => gateway;
 

@@ -12,7 +12,7 @@ namespace DistributedPatterns.Tests.ProducerConsumer;
 public sealed class RedisWorkQueueFaultTests(SharedRedis shared)
 {
     private const int HangLimit = 120_000;
-    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
 
     private static CancellationToken TestStop => TestContext.Current.CancellationToken;

@@ -62,7 +62,13 @@ public sealed class WatchedProcess : IAsyncDisposable
         ], environment);
 
     /// <summary>Stops it in its tracks (SIGSTOP): its sockets stay open and nothing answers.</summary>
-    public Task PauseAsync() => SignalAsync("STOP");
+    /// <remarks>One thread of it takes the signal and stops the others, so on a busy machine they may go on for a while: this waits for them.</remarks>
+    public async Task PauseAsync()
+    {
+        await SignalAsync("STOP");
+        while (OperatingSystem.IsLinux() && !_shell.HasExited && Directory.EnumerateDirectories($"/proc/{Pid}/task").Any(static thread => !IsStopped(thread)))
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
+    }
 
     public Task ResumeAsync() => SignalAsync("CONT");
 
@@ -92,6 +98,19 @@ public sealed class WatchedProcess : IAsyncDisposable
     {
         await KillAsync();
         _shell.Dispose();
+    }
+
+    private static bool IsStopped(string thread)
+    {
+        try
+        {
+            var state = File.ReadAllText(Path.Combine(thread, "stat"));
+            return state[state.LastIndexOf(')') + 2] is 'T' or 'Z' or 'X'; // stopped, or ended
+        }
+        catch (IOException)
+        {
+            return true; // it has ended
+        }
     }
 
     private async Task SignalAsync(string signal)
