@@ -1,3 +1,5 @@
+using Aspire.Hosting.Processes;
+
 namespace DistributedPatterns;
 
 /// <summary>The Redis of this run.</summary>
@@ -39,7 +41,8 @@ internal static class RedisChoiceExtensions
         var password = builder.AddParameter(
             "redis-password", new GenerateParameterDefault { MinLength = 22, Special = false }, secret: true, persist: false);
         var server = builder.AddProject<Projects.RedisServer>("redis-server", project => project.ExcludeLaunchProfile = true)
-            .WithEndpoint(name: "redis", scheme: "tcp", env: "REDIS_PORT")
+            // Without a proxy: each step of most patterns crosses this connection, and there is one server only.
+            .WithEndpoint(port: Ports.Free(), name: "redis", scheme: "tcp", env: "REDIS_PORT", isProxied: false)
             .WithHttpEndpoint(name: "http")
             .WithHttpHealthCheck("/health", endpointName: "http")
             .WithEnvironment("ASPNETCORE_ENVIRONMENT", builder.Environment.EnvironmentName)
@@ -48,7 +51,7 @@ internal static class RedisChoiceExtensions
             .WithEnvironment("Redis__Persist", settings.PersistRedis ? "true" : "false");
         var endpoint = server.GetEndpoint("redis");
         var connection = builder.AddConnectionString(
-            "redis", ReferenceExpression.Create($"{endpoint.Property(EndpointProperty.HostAndPort)},password={password}"));
+            "redis", ReferenceExpression.Create($"127.0.0.1:{endpoint.Property(EndpointProperty.Port)},password={password}"));
         return new(connection, server);
     }
 }

@@ -48,7 +48,7 @@ public sealed class SystemTests(RunningSystem system) : IClassFixture<RunningSys
 
         var connection = await system.App.GetConnectionStringAsync("redis", _limit.Token);
 
-        Assert.StartsWith($"localhost:{endpoint.Port},password=", connection, StringComparison.Ordinal);
+        Assert.StartsWith($"127.0.0.1:{endpoint.Port},password=", connection, StringComparison.Ordinal);
         Assert.Matches("password=[A-Za-z0-9]{22}$", connection);
     }
 

@@ -10,7 +10,10 @@ local function now() -- monotonic milliseconds
 end
 
 local threads = {}
-function setup(thread) table.insert(threads, thread) end
+function setup(thread)
+  thread:set("number", #threads)
+  table.insert(threads, thread)
+end
 
 function init()
   wrk.method = os.getenv("METHOD") or "GET"
@@ -18,7 +21,7 @@ function init()
   if wrk.body then wrk.headers["Content-Type"] = "application/json" end
   local rate = tonumber(os.getenv("RATE") or "0")
   interval = rate > 0 and 1000 * tonumber(os.getenv("THREADS")) / rate or 0
-  due, sent = now() + math.random() * interval, 0
+  due, sent = now() + number / tonumber(os.getenv("THREADS")) * interval, 0 -- each at another moment, so that they are a rate and no bursts
   accepted, refused, failed, other, noRetryAfter = 0, 0, 0, 0, 0
   late, all = {}, {}
 end

@@ -74,10 +74,10 @@ public static class ResourceBuilderExtensions
     }
 
     public static IResourceBuilder<T> WithEndpoint<T>(
-        this IResourceBuilder<T> builder, int? port = null, string? scheme = null, string? name = null, string? env = null)
+        this IResourceBuilder<T> builder, int? port = null, string? scheme = null, string? name = null, string? env = null, bool isProxied = true)
         where T : IResourceWithEndpoints
     {
-        builder.Of().Endpoints.Add(new(name ?? scheme ?? "tcp", scheme ?? "tcp", port, env));
+        builder.Of().Endpoints.Add(new(name ?? scheme ?? "tcp", scheme ?? "tcp", port, env, isProxied));
         return builder;
     }
 

@@ -64,8 +64,8 @@ internal sealed class AppHostProcess : IAsyncDisposable
 
     public async Task<int> ExitAsync(CancellationToken cancellationToken)
     {
-        await _process.WaitForExitAsync(cancellationToken);
-        await _reading;
+        await UntilAsync(() => _process.HasExited, cancellationToken);
+        await _reading.WaitAsync(cancellationToken);
         return _process.ExitCode;
     }
 

@@ -37,6 +37,21 @@ public sealed class ModelTests
         Assert.Throws<DistributedApplicationException>(() => builder.AddProject<Missing>("Worker", o => o.ExcludeLaunchProfile = true));
     }
 
+    [Theory]
+    [InlineData(null, 1)]
+    [InlineData(20_000, 2)]
+    public async Task Start_EndpointWithoutProxy_NeedsAPortAndOneReplica(int? port, int replicas)
+    {
+        var builder = DistributedApplication.CreateBuilder([]);
+        builder.AddProject<Missing>("server", o => o.ExcludeLaunchProfile = true)
+            .WithEndpoint(port, name: "redis", isProxied: false).WithReplicas(replicas);
+        await using var app = builder.Build();
+
+        var refusal = await Assert.ThrowsAsync<DistributedApplicationException>(() => app.StartAsync(TestContext.Current.CancellationToken));
+
+        Assert.Contains("'redis' of resource 'server'", refusal.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Start_MissingAssembly_NamesItAndTheBuild()
     {

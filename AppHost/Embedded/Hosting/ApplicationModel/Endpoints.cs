@@ -2,8 +2,8 @@ using System.Globalization;
 
 namespace Aspire.Hosting.ApplicationModel;
 
-/// <summary>One named endpoint: a public port, and behind it a port of each replica's own.</summary>
-public sealed class EndpointAnnotation(string name, string scheme, int? port, string? targetPortVariable)
+/// <summary>One named endpoint: a public port, and behind it a port of each replica's own, or without a proxy that of the only one.</summary>
+public sealed class EndpointAnnotation(string name, string scheme, int? port, string? targetPortVariable, bool isProxied)
 {
     public string Name { get; } = name;
 
@@ -15,9 +15,12 @@ public sealed class EndpointAnnotation(string name, string scheme, int? port, st
     /// <summary>Gets the variable that tells a replica its own port; without one an HTTP port arrives in ASPNETCORE_URLS.</summary>
     public string? TargetPortEnvironmentVariable { get; } = targetPortVariable;
 
+    /// <summary>Gets whether a proxy listens on the public port; otherwise the process itself does.</summary>
+    public bool IsProxied { get; } = isProxied;
+
     public bool IsExternal { get; internal set; }
 
-    /// <summary>Gets the public port that the proxy took, or <see langword="null"/> before the start.</summary>
+    /// <summary>Gets the public port that is in use, or <see langword="null"/> before the start.</summary>
     internal int? AllocatedPort { get; set; }
 }
 

@@ -42,6 +42,12 @@ internal sealed partial class Model
                 throw new DistributedApplicationException($"Resource '{resource.Name}' has {resource.Replicas} replicas; it needs at least 1.");
             }
 
+            if (resource.Endpoints.Find(e => !e.IsProxied && (e.Port is null or 0 || resource.Replicas > 1)) is { } endpoint)
+            {
+                throw new DistributedApplicationException(
+                    $"Endpoint '{endpoint.Name}' of resource '{resource.Name}' has no proxy: give it a port, and the resource no more than 1 replica.");
+            }
+
             if (resource is ProjectResource { Project: { } project } && !File.Exists(project.AssemblyPath))
             {
                 throw new DistributedApplicationException($"""

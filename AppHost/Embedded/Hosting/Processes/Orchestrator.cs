@@ -129,6 +129,12 @@ internal sealed class Orchestrator(
 
     private void Listen(Resource resource, EndpointAnnotation endpoint)
     {
+        if (!endpoint.IsProxied)
+        {
+            endpoint.AllocatedPort = endpoint.Port;
+            return;
+        }
+
         var port = model.RandomizePorts ? 0 : endpoint.Port ?? 0;
         try
         {

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Aspire.Hosting.Processes;
 
-/// <summary>Ports for replicas to listen on.</summary>
+/// <summary>Ports for services to listen on.</summary>
 internal static class Ports
 {
     /// <summary>
@@ -14,10 +14,12 @@ internal static class Ports
 
     private const int Last = 31_999;
 
-    // Each port in turn from a random one on: what was given out is free until its replica binds it, and must not be given to
+    // Each port in turn from a random one on: what was given out is free until its service binds it, and must not be given to
     // another one meanwhile. Two hosts on one machine begin at different places.
     private static int s_next = Random.Shared.Next(Last + 1 - First);
 
+    /// <summary>Gives a port of 127.0.0.1 on which nothing listens.</summary>
+    /// <exception cref="DistributedApplicationException">None was found.</exception>
     public static int Free()
     {
         for (var attempt = 0; attempt < 1_000; attempt++)

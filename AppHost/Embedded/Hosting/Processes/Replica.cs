@@ -130,7 +130,7 @@ internal sealed class Replica : IAsyncDisposable
         }
 
         Publish(s => s with { State = KnownResourceStates.Starting, ExitCode = null, StopTimeStamp = null });
-        var ports = Resource.Endpoints.ToDictionary(e => e.Name, _ => Ports.Free());
+        var ports = Resource.Endpoints.ToDictionary(e => e.Name, e => e.IsProxied ? Ports.Free() : e.AllocatedPort!.Value);
         var start = await _context.Launch.PrepareAsync(Resource, _instanceId, ports, cancellationToken);
         _child?.Dispose();
         _child = new(start, (line, isError) => _context.Logs.Write(Id, line, isError), _context.Time);
@@ -148,7 +148,7 @@ internal sealed class Replica : IAsyncDisposable
 
     private async Task WatchAsync(ChildProcess child, Dictionary<string, int> ports)
     {
-        var proxies = Resource.Endpoints.ConvertAll(e => (Proxy: _context.Proxies[e], Target: ports[e.Name]));
+        var proxies = Resource.Endpoints.FindAll(e => e.IsProxied).ConvertAll(e => (Proxy: _context.Proxies[e], Target: ports[e.Name]));
         proxies.ForEach(p => p.Proxy.Add(p.Target));
         using var ended = new CancellationTokenSource();
         var checking = CheckAsync(child, ports, ended.Token);
