@@ -26,7 +26,8 @@ public static class HopOperations
         if (request.Unavailable == hop && context.Attempt == 1)
             throw new OperationUnavailableException(NameOf(hop), "it was asked to fail once");
         // Work that ignores its token is the case that a budget has to survive.
-        await request.Work.RunAsync(time, request.Deaf == hop ? CancellationToken.None : context.Token).ConfigureAwait(false);
+        var work = hop == request.Hops && request.Last is { } last ? last : request.Work;
+        await work.RunAsync(time, request.Deaf == hop ? CancellationToken.None : context.Token).ConfigureAwait(false);
         var worked = time.GetElapsedTime(began);
         var further = hop < request.Hops
             ? await context.Calls.CallAsync<HopRequest, HopReply>(NameOf(hop + 1), request, context.Deadline, null, context.Token).ConfigureAwait(false)
@@ -39,9 +40,10 @@ public static class HopOperations
 /// <summary>What a hop is asked.</summary>
 /// <param name="Hops">How many hops there are to be, 1 to <see cref="HopOperations.Count"/>.</param>
 /// <param name="Work">What each of them does.</param>
+/// <param name="Last">What the last one does instead, if anything else.</param>
 /// <param name="Deaf">The hop that ignores its cancellation; 0 for none.</param>
 /// <param name="Unavailable">The hop that is not available at the first attempt; 0 for none.</param>
-public sealed record HopRequest(int Hops, SimulatedWork Work, int Deaf = 0, int Unavailable = 0);
+public sealed record HopRequest(int Hops, SimulatedWork Work, SimulatedWork? Last = null, int Deaf = 0, int Unavailable = 0);
 
 /// <summary>What this hop and those behind it used.</summary>
 public sealed record HopReply(IReadOnlyList<HopUse> Hops);

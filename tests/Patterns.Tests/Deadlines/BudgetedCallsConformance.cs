@@ -196,7 +196,9 @@ public abstract class BudgetedCallsConformance
     {
         await using var host = await CreateAsync(new TestOperations());
 
-        Assert.Equal([2, 4, 6, 8], await host.Calls.CallAllAsync<int, int>("double", [1, 2, 3, 4], Ample, TestStop));
+        var doubled = await host.Calls.CallAllAsync<int, int>("double", [1, 2, 3, 4], Ample, TestStop);
+
+        Assert.Equal([2, 4, 6, 8], doubled);
     }
 
     [Fact(Timeout = HangLimit)]
