@@ -11,8 +11,10 @@ namespace DistributedPatterns.FanOutFanIn;
 internal sealed class MemberLink<TIn, TOut>(
     ScatterRun<TIn, TOut> run, Member member, FanOutWorker.FanOutWorkerClient client, int maxAttempts)
 {
-    /// <summary>Items longer than this are sent only when a loop of the worker is free: one that waits there could run elsewhere.</summary>
-    private static readonly TimeSpan s_aheadBelow = TimeSpan.FromMilliseconds(5);
+    /// <summary>How much work waits at the worker for each of its loops: what it does while an answer and the next message travel.</summary>
+    /// <remarks>Processes that share cores wait for each other's time slices. An item longer than this could run elsewhere, so none waits.</remarks>
+    private static readonly TimeSpan s_ahead = TimeSpan.FromMilliseconds(6);
+    private const int MostAhead = 8;
 
     /// <summary>How much work goes in one message, and how many items at most.</summary>
     private static readonly TimeSpan s_messageTarget = TimeSpan.FromMilliseconds(1);
@@ -123,7 +125,9 @@ internal sealed class MemberLink<TIn, TOut>(
     private int Window() =>
         Volatile.Read(ref _isDone) ? int.MaxValue
         : Volatile.Read(ref _isStalled) ? Math.Min(1, Share) // nothing until what is slow there has ended; if it passed on all, nothing is slow
-        : Share * (_pace.Each > TimeSpan.Zero && _pace.Each < s_aheadBelow ? 2 : 1);
+        : Share * (1 + Ahead);
+
+    private int Ahead => _pace.Takes > TimeSpan.Zero ? (int)Math.Min(s_ahead / _pace.Takes, MostAhead) : 0;
 
     private async Task WriteAsync(AsyncDuplexStreamingCall<ToWorker, Answers> call, ToWorker message, CancellationToken cancellationToken)
     {

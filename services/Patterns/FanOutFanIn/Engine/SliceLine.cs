@@ -97,7 +97,7 @@ internal sealed class SliceLine<TIn, TOut>(Intake<TIn> intake, GatherOrder order
     {
         lock (Sync)
         {
-            intake.Release(slice.First);
+            if (slice.Count > 0) intake.Release(slice.First); // what was cut off to its first item is another slice's to release
             _unfinished--;
             if (intake.HasLanes || _unfinished == 0) Work.Set();
             _news.Set();

@@ -14,8 +14,8 @@ internal sealed class SlicePace(TimeSpan target, int most)
     /// <summary>Gets how many to take next.</summary>
     public int Next { get; private set; } = 1;
 
-    /// <summary>Gets how long an item takes, as far as is known.</summary>
-    public TimeSpan Each => TimeSpan.FromTicks((long)_ticksEach);
+    /// <summary>Gets how long that many take, as far as is known.</summary>
+    public TimeSpan Takes => TimeSpan.FromTicks((long)(_ticksEach * Next));
 
     public void Observe(int count, TimeSpan took)
     {
