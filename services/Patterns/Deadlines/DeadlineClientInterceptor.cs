@@ -5,10 +5,15 @@ using Grpc.Core.Interceptors;
 namespace DistributedPatterns.Deadlines;
 
 /// <summary>Lets every call go on under <see cref="AmbientDeadline"/>: it gives the call what is left of the budget, unless the call has less.</summary>
+/// <remarks>
+/// The budget goes along twice: as gRPC's own deadline, which every gRPC peer keeps, and to the microsecond in the metadata.
+/// gRPC for .NET rounds its deadline up to three digits, so that 29,993 ms would be 30 s again at every hop.
+/// </remarks>
 /// <param name="time">gRPC takes a time of day and sends what is left until then, both within this process: no other clock has to agree.</param>
 public sealed class DeadlineClientInterceptor(TimeProvider time) : Interceptor
 {
     internal const string AttemptHeader = "operation-attempt";
+    internal const string BudgetHeader = "operation-budget-us";
 
     public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(
         TRequest request, ClientInterceptorContext<TRequest, TResponse> context, AsyncUnaryCallContinuation<TRequest, TResponse> continuation) =>
@@ -30,18 +35,17 @@ public sealed class DeadlineClientInterceptor(TimeProvider time) : Interceptor
         where TRequest : class where TResponse : class
     {
         var options = context.Options;
+        var headers = new Metadata();
+        foreach (var entry in options.Headers ?? []) headers.Add(entry); // the caller's may be shared by calls
         if (AmbientDeadline.Current is { IsNone: false } deadline)
         {
-            var until = time.GetUtcNow().UtcDateTime + deadline.Remaining;
+            var left = deadline.Remaining;
+            var until = time.GetUtcNow().UtcDateTime + left;
             if (options.Deadline is not { } own || own > until) options = options.WithDeadline(until);
+            headers.Add(BudgetHeader, ((long)left.TotalMicroseconds).ToString(CultureInfo.InvariantCulture));
         }
-        if (AmbientDeadline.Attempt > 1)
-        {
-            var headers = new Metadata();
-            foreach (var entry in options.Headers ?? []) headers.Add(entry); // the caller's may be shared by calls
-            headers.Add(AttemptHeader, AmbientDeadline.Attempt.ToString(CultureInfo.InvariantCulture));
-            options = options.WithHeaders(headers);
-        }
+        if (AmbientDeadline.Attempt > 1) headers.Add(AttemptHeader, AmbientDeadline.Attempt.ToString(CultureInfo.InvariantCulture));
+        options = options.WithHeaders(headers);
         return new ClientInterceptorContext<TRequest, TResponse>(context.Method, context.Host, options);
     }
 }

@@ -11,6 +11,8 @@ public sealed class DeadlineServerInterceptor(IOptions<DeadlineOptions> options,
 {
     internal const string BegunTrailer = "operation-begun";
 
+    private const long MostMicroseconds = 1_000_000_000_000; // 11 days in microseconds
+
     private readonly TimeSpan _reserve = options.Value.Reserve;
 
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
@@ -47,15 +49,19 @@ public sealed class DeadlineServerInterceptor(IOptions<DeadlineOptions> options,
     // What is set here holds until the handler's task ends: each handler above is an async method of its own.
     private void Enter(ServerCallContext context)
     {
-        var attempt = int.TryParse(context.RequestHeaders.GetValue(DeadlineClientInterceptor.AttemptHeader), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            ? Math.Clamp(number, 1, 10) : 1;
-        if (context.Deadline == DateTime.MaxValue)
+        var attempt = (int)Math.Clamp(Read(context, DeadlineClientInterceptor.AttemptHeader) ?? 1, 1, 10);
+        var exactly = Read(context, DeadlineClientInterceptor.BudgetHeader) is { } microseconds && microseconds < MostMicroseconds ? TimeSpan.FromMicroseconds(microseconds) : TimeSpan.MaxValue;
+        var left = context.Deadline == DateTime.MaxValue ? TimeSpan.MaxValue : context.Deadline - time.GetUtcNow().UtcDateTime;
+        if (exactly < left) left = exactly;
+        if (left == TimeSpan.MaxValue)
         {
             AmbientDeadline.Enter(Deadline.None, attempt);
             return;
         }
-        var left = context.Deadline - time.GetUtcNow().UtcDateTime;
         if (left <= TimeSpan.Zero) throw NotBegun("The deadline had passed when the call came.");
         AmbientDeadline.Enter(Deadline.After(left - (_reserve < left / 10 ? _reserve : left / 10), time), attempt);
     }
+
+    private static long? Read(ServerCallContext context, string header) =>
+        long.TryParse(context.RequestHeaders.GetValue(header), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 }

@@ -27,9 +27,15 @@ internal static class RemoteOperations
         .AddOperation("hold", Last, PayloadCodec.Packed<int>(), PayloadCodec.Packed<int>(), static async (call, context) =>
         {
             s_heard[call] = 0;
-            await using var heard = context.Token.Register(() => s_heard[call] = Stopwatch.GetTimestamp());
-            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.Token);
-            return call;
+            try
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.Token);
+                return call;
+            }
+            finally
+            {
+                s_heard[call] = Stopwatch.GetTimestamp();
+            }
         })
         .AddOperation("heard", Last, PayloadCodec.Packed<int>(), PayloadCodec.Packed<long>(), static (call, _) => new ValueTask<long>(s_heard.GetValueOrDefault(call, -1)));
 }

@@ -85,6 +85,7 @@ public sealed class GrpcBudgetedCallsFaultTests
             async () => await client.RunAsync(request, deadline: TimeProvider.System.GetUtcNow().UtcDateTime.AddMilliseconds(300), cancellationToken: TestStop));
 
         Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
+        await Eventually.TrueAsync(() => !_operations.Cancelled.IsEmpty, s_soon, () => "the operation was not cancelled");
         Assert.Equal(CancellationReason.Deadline, Assert.Single(_operations.Cancelled).Reason);
         // Without a deadline there is none.
         _operations.Gate.SetResult();

@@ -28,12 +28,7 @@ internal sealed class TestOperations
             await Task.Yield();
             return $"Hello, {name}";
         }),
-        Define<int, int>("hold", Second, Numbers, Numbers, async (value, context) =>
-        {
-            await using var cancelled = context.Token.Register(() => Cancelled.Enqueue(("hold", context.Reason, TimeProvider.System.GetTimestamp())));
-            await Gate.Task.WaitAsync(context.Token);
-            return value;
-        }),
+        Define<int, int>("hold", Second, Numbers, Numbers, (value, context) => HoldAsync("hold", value, context)),
         Define<int, int>("deaf", Second, Numbers, Numbers, async (value, _) =>
         {
             await Gate.Task;
@@ -49,16 +44,25 @@ internal sealed class TestOperations
             var (name, value) = (next.Split(':')[0], int.Parse(next.Split(':')[1], CultureInfo.InvariantCulture));
             return await context.Calls.CallAsync<int, int>(name, value, Deadline.After(TimeSpan.FromHours(1), TimeProvider.System), null, context.Token);
         }),
-        Define<int, int>("hold-or-fail", Second, Numbers, Numbers, async (value, context) =>
-        {
-            if (value == 0) throw new InvalidOperationException("0 fails.");
-            await using var cancelled = context.Token.Register(() => Cancelled.Enqueue(("hold-or-fail", context.Reason, TimeProvider.System.GetTimestamp())));
-            await Gate.Task.WaitAsync(context.Token);
-            return value;
-        }),
+        Define<int, int>("hold-or-fail", Second, Numbers, Numbers,
+            (value, context) => value == 0 ? throw new InvalidOperationException("0 fails.") : HoldAsync("hold-or-fail", value, context)),
     ];
 
     private static IPayloadCodec<int> Numbers => PayloadCodec.Packed<int>();
+
+    private async ValueTask<int> HoldAsync(string name, int value, OperationContext context)
+    {
+        try
+        {
+            await Gate.Task.WaitAsync(context.Token);
+            return value;
+        }
+        catch (OperationCanceledException)
+        {
+            Cancelled.Enqueue((name, context.Reason, TimeProvider.System.GetTimestamp()));
+            throw;
+        }
+    }
 
     private OperationDefinition<TIn, TOut> Define<TIn, TOut>(
         string name, string role, IPayloadCodec<TIn> inputs, IPayloadCodec<TOut> outputs, Func<TIn, OperationContext, ValueTask<TOut>> run) =>
