@@ -7,7 +7,7 @@ namespace DistributedPatterns.Deadlines;
 /// <summary>Lets every call go on under <see cref="AmbientDeadline"/>: it gives the call what is left of the budget, unless the call has less.</summary>
 /// <remarks>
 /// The budget goes along twice: as gRPC's own deadline, which every gRPC peer keeps, and to the microsecond in the metadata.
-/// gRPC for .NET rounds its deadline up to three digits, so that 29,993 ms would be 30 s again at every hop.
+/// gRPC may round its deadline up: what was 29,993 ms arrived as 30 s, at every hop again.
 /// </remarks>
 /// <param name="time">gRPC takes a time of day and sends what is left until then, both within this process: no other clock has to agree.</param>
 public sealed class DeadlineClientInterceptor(TimeProvider time) : Interceptor

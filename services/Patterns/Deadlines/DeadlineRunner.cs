@@ -18,8 +18,8 @@ namespace DistributedPatterns.Deadlines;
 /// </remarks>
 public sealed partial class DeadlineRunner : IAsyncDisposable
 {
-    private readonly ConcurrentDictionary<Task, string> _leftBehind = new();
-    private readonly ConcurrentDictionary<Task, string> _detached = new();
+    private readonly ConcurrentDictionary<Straggler, Straggler> _leftBehind = new();
+    private readonly ConcurrentDictionary<Straggler, Straggler> _detached = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly DeadlineOptions _options;
     private readonly ObjectPool<RunScope> _scopes;
@@ -75,18 +75,18 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
             throw new InvalidOperationException($"'{name}' was not detached: {_options.MaxDetached:N0} of {_options.MaxDetached:N0} are under way. Wait for some to end, or raise MaxDetached.");
         }
         var deadline = After(budget);
-        var task = Task.Run(() => RunDetachedAsync(name, deadline, work));
-        _detached[task] = name;
-        if (task.IsCompleted) _detached.TryRemove(task, out _);
-        return task;
+        var straggler = new Straggler(name);
+        _detached[straggler] = straggler;
+        return straggler.Task = Task.Run(() => RunDetachedAsync(straggler, deadline, work));
     }
 
     /// <summary>Cancels what is detached, and gives it and what was left behind a last grace.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
-        await ((Task)Task.WhenAll([.. _detached.Keys, .. _leftBehind.Keys])).WaitAsync(_options.Grace, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        foreach (var name in _detached.Values.Concat(_leftBehind.Values)) LogNotStopped(_logger, name);
+        Straggler[] all = [.. _detached.Keys, .. _leftBehind.Keys];
+        await Task.WhenAll(all.Select(straggler => straggler.Task)).WaitAsync(_options.Grace, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var straggler in all.Where(straggler => !straggler.Task.IsCompleted)) LogNotStopped(_logger, straggler.Name);
     }
 
     internal ValueTask<TResult> RunAsync<TState, TResult>(
@@ -146,45 +146,40 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     {
         DeadlineTelemetry.LeftBehind(+1);
         LogLeftBehind(_logger, what, scope.Reason);
-        _leftBehind[EndAsync()] = what;
+        var straggler = new Straggler(what) { Task = running };
+        _leftBehind[straggler] = straggler;
+        _ = EndAsync(); // ends with the work, which DisposeAsync waits for
 
         async Task EndAsync()
         {
-            await Task.Yield(); // so that it is in the list before it can leave it
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _leftBehind.TryRemove(straggler, out _);
             DeadlineTelemetry.LeftBehind(-1);
             _scopes.Return(scope);
-            foreach (var (task, name) in _leftBehind)
-            {
-                if (name == what && task.IsCompleted) _leftBehind.TryRemove(task, out _);
-            }
         }
     }
 
-    private async Task RunDetachedAsync(string name, Deadline deadline, Func<CancellationToken, ValueTask> work)
+    private async Task RunDetachedAsync(Straggler straggler, Deadline deadline, Func<CancellationToken, ValueTask> work)
     {
         AmbientDeadline.Enter(deadline, attempt: 1); // not the one of who asked
         try
         {
-            await RunAsync(name, deadline, work, static async (run, scope) =>
+            await RunAsync(straggler.Name, deadline, work, static async (run, scope) =>
             {
                 await run(scope.Token).ConfigureAwait(false);
                 return true;
             }, new RunTokens(default, default, _stopping.Token)).ConfigureAwait(false);
-            DeadlineTelemetry.CountDetached(name, "done");
+            DeadlineTelemetry.CountDetached(straggler.Name, "done");
         }
         catch (Exception error) // nobody waits for it: logged and counted is all that can be done
         {
-            LogDetachedFailed(_logger, name, error);
-            DeadlineTelemetry.CountDetached(name, error is DeadlineExceededException ? "deadline" : "failed");
+            LogDetachedFailed(_logger, straggler.Name, error);
+            DeadlineTelemetry.CountDetached(straggler.Name, error is DeadlineExceededException ? "deadline" : "failed");
         }
         finally
         {
             Interlocked.Decrement(ref _openDetached);
-            foreach (var (task, _) in _detached)
-            {
-                if (task.IsCompleted) _detached.TryRemove(task, out var _);
-            }
+            _detached.TryRemove(straggler, out _);
         }
     }
 
@@ -196,6 +191,14 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Error, "Detached work {Name} failed")]
     private static partial void LogDetachedFailed(ILogger logger, string name, Exception error);
+
+    /// <summary>Work for which nobody waits.</summary>
+    private sealed class Straggler(string name)
+    {
+        public string Name => name;
+
+        public Task Task { get; set; } = Task.CompletedTask;
+    }
 
     private sealed class ScopePolicy(TimeProvider time) : PooledObjectPolicy<RunScope>
     {
