@@ -57,6 +57,17 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
         return RunAsync("The work", deadline, (state, work), static (run, scope) => run.work(run.state, scope.Token), new RunTokens(cancellationToken));
     }
 
+    /// <summary>The same for work that has all its budget, from now on.</summary>
+    /// <param name="budget">Above zero.</param>
+    /// <inheritdoc cref="RunAsync{TState, TResult}(Deadline, TState, Func{TState, CancellationToken, ValueTask{TResult}}, CancellationToken)"/>
+    public ValueTask<TResult> RunAsync<TState, TResult>(
+        TimeSpan budget, TState state, Func<TState, CancellationToken, ValueTask<TResult>> work, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(budget, TimeSpan.Zero);
+        ArgumentNullException.ThrowIfNull(work);
+        return BeginAsync("The work", After(budget), (state, work), static (run, scope) => run.work(run.state, scope.Token), new RunTokens(cancellationToken));
+    }
+
     /// <summary>Begins work that outlives who asked for it: with a budget of its own, under a name, counted. For what must be done although the caller left, such as cleaning up.</summary>
     /// <param name="name">1 to 64 characters, few different ones: telemetry has it.</param>
     /// <param name="budget">Above zero.</param>
@@ -92,8 +103,14 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     internal ValueTask<TResult> RunAsync<TState, TResult>(
         string what, Deadline deadline, TState state, Func<TState, RunScope, ValueTask<TResult>> work, in RunTokens tokens)
     {
-        if (tokens.Caller.IsCancellationRequested) return ValueTask.FromCanceled<TResult>(tokens.Caller);
         if (deadline.HasPassed) return ValueTask.FromException<TResult>(new DeadlineExceededException(what, deadline.Budget, started: false));
+        return BeginAsync(what, deadline, state, work, tokens);
+    }
+
+    private ValueTask<TResult> BeginAsync<TState, TResult>(
+        string what, Deadline deadline, TState state, Func<TState, RunScope, ValueTask<TResult>> work, in RunTokens tokens)
+    {
+        if (tokens.Caller.IsCancellationRequested) return ValueTask.FromCanceled<TResult>(tokens.Caller);
         var scope = _scopes.Get();
         scope.Begin(deadline, tokens);
         ValueTask<TResult> running;
@@ -145,7 +162,7 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     private void LeaveBehind(string what, Task running, RunScope scope)
     {
         DeadlineTelemetry.LeftBehind(+1);
-        LogLeftBehind(_logger, what, scope.Reason);
+        LogLeftBehind(_logger, what, _options.Grace, scope.Reason);
         var straggler = new Straggler(what) { Task = running };
         _leftBehind[straggler] = straggler;
         _ = EndAsync(); // ends with the work, which DisposeAsync waits for
@@ -183,8 +200,8 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "{What} ignored its cancellation ({Reason}) and is left behind")]
-    private static partial void LogLeftBehind(ILogger logger, string what, CancellationReason reason);
+    [LoggerMessage(LogLevel.Information, "{What} did not end within {Grace} of its cancellation ({Reason}): it runs on, and is counted until it ends")]
+    private static partial void LogLeftBehind(ILogger logger, string what, TimeSpan grace, CancellationReason reason);
 
     [LoggerMessage(LogLevel.Warning, "{What} did not stop with its process")]
     private static partial void LogNotStopped(ILogger logger, string what);

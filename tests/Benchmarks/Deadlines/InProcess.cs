@@ -35,7 +35,7 @@ internal sealed class OurRunner(string name, int operations) : UnderASecond(name
 
     public override ValueTask TearDownAsync() => _runner.DisposeAsync();
 
-    protected override ValueTask<int> OnceAsync() => _runner.RunAsync(_runner.After(Second), 0, static (_, token) => Work(token), Caller.Token);
+    protected override ValueTask<int> OnceAsync() => _runner.RunAsync(Second, 0, static (_, token) => Work(token), Caller.Token);
 }
 
 internal sealed class PollyTimeout(string name, int operations) : UnderASecond(name, operations)

@@ -98,6 +98,20 @@ public sealed class DeadlineRunnerTests : IAsyncDisposable
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task Run_OfTheSameCallerAgain_IsCancelledWhenItLeaves()
+    {
+        using var caller = new CancellationTokenSource();
+        for (var i = 0; i < 3; i++) await _runner.RunAsync(Deadline.None, 0, static (_, _) => new ValueTask<int>(0), caller.Token);
+        var run = _runner.RunAsync(Deadline.None, _time, HoldAsync, caller.Token).AsTask();
+
+        await caller.CancelAsync();
+
+        var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run);
+        Assert.Equal(caller.Token, error.CancellationToken);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await _runner.RunAsync(Deadline.None, 0, static (_, _) => new ValueTask<int>(0), caller.Token));
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task Run_ThatIgnoresItsToken_IsLeftBehindAfterTheGraceAndCountedUntilItEnds()
     {
         var gate = new TaskCompletionSource<int>();
@@ -231,11 +245,13 @@ public sealed class DeadlineRunnerTests : IAsyncDisposable
         }
     }
 
-    private Task<int> HoldAsync(Deadline deadline) => _runner.RunAsync(deadline, _time, static async (time, token) =>
+    private static async ValueTask<int> HoldAsync(FakeTimeProvider time, CancellationToken token)
     {
         await Task.Delay(Timeout.InfiniteTimeSpan, time, token);
         return 0;
-    }, TestStop).AsTask();
+    }
+
+    private Task<int> HoldAsync(Deadline deadline) => _runner.RunAsync(deadline, _time, HoldAsync, TestStop).AsTask();
 
     private DeadlineRunner NewRunner(DeadlineOptions options) => new(Options.Create(options), _time, NullLogger<DeadlineRunner>.Instance);
 }

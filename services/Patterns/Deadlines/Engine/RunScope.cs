@@ -2,8 +2,9 @@ namespace DistributedPatterns.Deadlines.Engine;
 
 /// <summary>The token of one run: cancelled by whoever is first, and never again by a run that had it before. Used again once its run has ended uncancelled.</summary>
 /// <remarks>
-/// It costs no timer a run: a timer that is set for an earlier moment is left alone, and looks again when it fires. So a
-/// thousand runs a second under a budget of a second set one timer, not a thousand.
+/// What a run needs is left in place for the next one: a timer that is set for an earlier moment looks again when it fires, and
+/// a token that is followed already is not followed anew. So a thousand runs a second under a budget of a second set one timer,
+/// and a loop's runs follow its stopping token once.
 /// </remarks>
 internal sealed class RunScope : IDisposable
 {
@@ -16,9 +17,9 @@ internal sealed class RunScope : IDisposable
     private readonly CancellationTokenSource _source = new();
     private readonly ITimer _timer;
     private readonly Lock _arming = new();
-    private CancellationTokenRegistration _caller;
-    private CancellationTokenRegistration _siblings;
-    private CancellationTokenRegistration _shutdown;
+    private Followed _caller;
+    private Followed _siblings;
+    private Followed _shutdown;
     private long _due = Idle; // one word says it all, so that ending and cancelling cannot both win
     private long _armedFor = Idle;
     private int _reason;
@@ -36,30 +37,31 @@ internal sealed class RunScope : IDisposable
     /// <summary>Begins a run of an idle scope.</summary>
     public void Begin(Deadline deadline, in RunTokens tokens)
     {
+        // First the tokens of the run before: letting go of one waits for its callback, so that it cannot reach this run.
+        _caller.Change(static scope => ((RunScope)scope!).Cancel(CancellationReason.Caller), this, tokens.Caller);
+        _siblings.Change(static scope => ((RunScope)scope!).Cancel(CancellationReason.Sibling), this, tokens.Siblings);
+        _shutdown.Change(static scope => ((RunScope)scope!).Cancel(CancellationReason.Shutdown), this, tokens.Shutdown);
         var due = deadline.IsNone ? Idle - 1 : deadline.Due;
         Interlocked.Exchange(ref _due, due); // before the look at the timer, which clears and then looks here
         if (Volatile.Read(ref _armedFor) > due && !deadline.IsNone) Arm(due);
-        if (tokens.Caller.CanBeCanceled) _caller = Register(static scope => ((RunScope)scope!).Cancel(CancellationReason.Caller), tokens.Caller);
-        if (tokens.Siblings.CanBeCanceled) _siblings = Register(static scope => ((RunScope)scope!).Cancel(CancellationReason.Sibling), tokens.Siblings);
-        if (tokens.Shutdown.CanBeCanceled) _shutdown = Register(static scope => ((RunScope)scope!).Cancel(CancellationReason.Shutdown), tokens.Shutdown);
+        // A callback that came while the scope was idle did nothing.
+        if (tokens.Caller.IsCancellationRequested) Cancel(CancellationReason.Caller);
+        if (tokens.Siblings.IsCancellationRequested) Cancel(CancellationReason.Sibling);
+        if (tokens.Shutdown.IsCancellationRequested) Cancel(CancellationReason.Shutdown);
     }
 
     /// <summary>Ends the run.</summary>
     /// <returns>Whether the scope can serve another one.</returns>
-    public bool TryEnd()
-    {
-        // Waits for a callback under way, so that none of this run can reach the next one.
-        _caller.Dispose();
-        _siblings.Dispose();
-        _shutdown.Dispose();
-        (_caller, _siblings, _shutdown) = (default, default, default);
-        return Interlocked.Exchange(ref _due, Idle) != Cancelled && _source.TryReset();
-    }
+    public bool TryEnd() => Interlocked.Exchange(ref _due, Idle) != Cancelled && _source.TryReset();
 
     // The source is left to the collector: it has no timer and no handle, and a cancellation under way must not meet a disposed one.
-    public void Dispose() => _timer.Dispose();
-
-    private CancellationTokenRegistration Register(Action<object?> cancel, CancellationToken token) => token.UnsafeRegister(cancel, this);
+    public void Dispose()
+    {
+        _timer.Dispose();
+        _caller.Leave();
+        _siblings.Leave();
+        _shutdown.Leave();
+    }
 
     private void Cancel(CancellationReason reason)
     {
@@ -97,6 +99,23 @@ internal sealed class RunScope : IDisposable
         if (due is Cancelled or >= Idle - 1) return;
         // The same moment stands for the same deadline, whichever run has it by now.
         if (_time.GetTimestamp() < due || !TryCancel(due, CancellationReason.Deadline)) Arm(due);
+    }
+
+    /// <summary>A token of others that the scope follows.</summary>
+    private struct Followed
+    {
+        private CancellationToken _token;
+        private CancellationTokenRegistration _registration;
+
+        public void Change(Action<object?> onCancelled, RunScope scope, CancellationToken token)
+        {
+            if (token == _token) return;
+            _registration.Dispose();
+            (_token, _registration) = (token, token.UnsafeRegister(onCancelled, scope));
+        }
+
+        // Without waiting for a callback under way: it may be what ended the run.
+        public readonly void Leave() => _registration.Unregister();
     }
 }
 
