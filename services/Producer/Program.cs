@@ -5,7 +5,9 @@ builder.AddRedisClient("redis");
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineProducer();
 builder.Services.AddRedisFeedProducer();
+builder.Services.AddDeadlineScenarios().AddOperations();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
+app.MapOperations();
 await app.RunAsync();

@@ -4,8 +4,10 @@ builder.AddRedisClient("redis");
 
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineReducer();
+builder.Services.AddDeadlineScenarios().AddOperations();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapPipelineReducer();
+app.MapOperations();
 await app.RunAsync();

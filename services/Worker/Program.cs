@@ -7,9 +7,11 @@ builder.Services.AddPipelineScenarios().AddPipelineWorker();
 builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
 builder.Services.AddRedisFeedConsumer();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
+builder.Services.AddDeadlineScenarios().AddOperations();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapPipelineWorker();
 app.MapFanOutWorker();
+app.MapOperations();
 await app.RunAsync();

@@ -1,3 +1,4 @@
+using DistributedPatterns.Benchmarks.Deadlines;
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.Pipeline;
@@ -8,6 +9,7 @@ using DistributedPatterns.Benchmarks.WorkerPool;
 // One line a pattern: its name and its tables.
 Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(StringComparer.Ordinal)
 {
+    ["deadlines"] = DeadlinesBenchmarks.Create,
     ["fan-out-fan-in"] = FanOutFanInBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,
     ["producer-consumer"] = ProducerConsumerBenchmarks.Create,

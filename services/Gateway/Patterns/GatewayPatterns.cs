@@ -1,3 +1,4 @@
+using DistributedPatterns.Gateway.Deadlines;
 using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
@@ -16,5 +17,6 @@ internal static class GatewayPatterns
         new WorkerPoolPattern(),
         new RateLimitingPattern(),
         new FanOutFanInPattern(),
+        new DeadlinesPattern(),
     ];
 }

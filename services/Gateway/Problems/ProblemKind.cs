@@ -68,6 +68,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The detail names the stage and the item that failed.");
     public static readonly ProblemKind BranchFailed = new("branch-failed", 502, "A branch failed",
         "The detail names the item and its error. With errors=collect the others go on, and failures are listed.");
+    public static readonly ProblemKind OperationFailed = new("operation-failed", 502, "An operation failed",
+        "The detail names the operation and its error.");
     public static readonly ProblemKind OwnerUnreachable = new("owner-unreachable", 502, "The gateway that owns it did not answer",
         "Try again: either it answers, or it is found to be gone and the answer is elsewhere.");
     public static readonly ProblemKind Full = new("full", 503, "No room for more work",
@@ -76,6 +78,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "Wait as long as Retry-After says: the pool is being drained, and is resumed or replaced afterwards.");
     public static readonly ProblemKind NoWorker = new("no-worker", 503, "Nobody is there to do the work",
         "Wait as long as Retry-After says. The channel variants need no worker and go on.");
+    public static readonly ProblemKind OperationUnavailable = new("operation-unavailable", 503, "An operation is not available at present",
+        "Wait as long as Retry-After says, or let the gateway try again inside the budget with attempts=.");
     public static readonly ProblemKind TooManyWatchers = new("too-many-watchers", 503, "Too many event streams are open",
         "Wait as long as Retry-After says, or poll the run instead.");
     public static readonly ProblemKind BrokerUnavailable = new("broker-unavailable", 503, "Redis, or a service behind it, cannot be reached",
@@ -88,6 +92,6 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
         RunNotFound, JobNotFound, ItemNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         CostExceedsBurst, RateLimited,
-        Cancelled, Internal, RunFailed, BranchFailed, OwnerUnreachable, Full, Draining, NoWorker, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
+        Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];
 }

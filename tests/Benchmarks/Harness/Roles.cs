@@ -1,3 +1,4 @@
+using DistributedPatterns.Benchmarks.Deadlines;
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.WorkerPool;
@@ -17,6 +18,8 @@ internal static class Roles
             ["worker"] = (services => services.AddNumbers().AddPipelineWorker(), endpoints => endpoints.MapPipelineWorker().MapGrpcService<ChunksService>()),
             ["pool-worker"] = (services => services.AddPoolWorkers(), _ => { }),
             [RemoteTurns.Role] = (services => services.AddTurns().AddFanOutWorker(), endpoints => endpoints.MapFanOutWorker()),
+            [RemoteOperations.First] = (services => services.AddBenchmarkOperations().AddOperations(), endpoints => endpoints.MapOperations()),
+            [RemoteOperations.Last] = (services => services.AddBenchmarkOperations().AddOperations(), endpoints => endpoints.MapOperations()),
             ["reducer"] = (services => services.AddNumbers().AddPipelineReducer(), endpoints => endpoints.MapPipelineReducer()),
         };
 }

@@ -1,0 +1,80 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+
+namespace DistributedPatterns.Tests;
+
+/// <summary>One budget through gateway, producer, worker and reducer of the real system.</summary>
+public sealed class DeadlineSystemTests(RunningSystem system) : IClassFixture<RunningSystem>, IAsyncLifetime
+{
+    private const string Path = "/api/deadlines/distributed";
+
+    private readonly CancellationTokenSource _limit = RunningSystem.Limit(TimeSpan.FromSeconds(120));
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (TestContext.Current.TestState?.Result == TestResult.Failed)
+            await system.WriteLogsAsync(line => TestContext.Current.TestOutputHelper?.WriteLine(line));
+        _limit.Dispose();
+    }
+
+    [Fact]
+    public async Task Get_ThroughAllServices_SaysWhatEachUsed()
+    {
+        using var gateway = system.App.CreateHttpClient("gateway", "http");
+
+        var reply = await gateway.GetFromJsonAsync<JsonElement>($"{Path}/?hops=3&work=io:20ms", _limit.Token);
+
+        var hops = reply.GetProperty("hops").EnumerateArray().ToArray();
+        Assert.Equal(["producer", "worker", "reducer"], hops.Select(hop => hop.GetProperty("process").GetString()!.Split('-')[0]));
+        var budgets = hops.Select(hop => hop.GetProperty("budgetMs").GetDouble()).ToArray();
+        Assert.Equal(budgets.OrderDescending(), budgets);
+    }
+
+    [Fact]
+    public async Task Get_WhoseClientLeaves_EndsAtTheLastHop()
+    {
+        using var gateway = system.App.CreateHttpClient("gateway", "http");
+        using var client = new CancellationTokenSource();
+        var before = await ReducersAsync(gateway, "caller");
+
+        var leaving = gateway.GetAsync(new Uri($"{Path}/?hops=3&last=io:60s", UriKind.Relative), client.Token);
+        while (await ReducersAsync(gateway, "running") == 0) Assert.False(leaving.IsCompleted, "The request ended before it came to its last hop.");
+        await client.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
+        while (await ReducersAsync(gateway, "running") > 0 || await ReducersAsync(gateway, "caller") == before) _limit.Token.ThrowIfCancellationRequested();
+    }
+
+    [Fact]
+    public async Task Get_WhenTheLastHopIsKilled_IsTriedAgainInsideTheBudget()
+    {
+        using var gateway = system.App.CreateHttpClient("gateway", "http");
+        var request = gateway.GetAsync(new Uri($"{Path}/?hops=3&last=io:3s&attempts=10", UriKind.Relative), _limit.Token);
+        string? busy = null;
+        while (busy is null)
+        {
+            Assert.False(request.IsCompleted, "The request ended before it came to its last hop.");
+            busy = (await ProcessesAsync(gateway)).Where(process => IsReducer(process) && process.GetProperty("running").GetInt64() > 0)
+                .Select(process => process.GetProperty("process").GetString()).FirstOrDefault();
+        }
+
+        RunningSystem.Kill((await system.HealthyReplicasAsync("reducer", _limit.Token))[busy]);
+
+        using var response = await request;
+        Assert.True(response.StatusCode == HttpStatusCode.OK, await response.Content.ReadAsStringAsync(_limit.Token));
+        var last = (await response.Content.ReadFromJsonAsync<JsonElement>(_limit.Token)).GetProperty("hops").EnumerateArray().Last();
+        Assert.True(last.GetProperty("attempt").GetInt32() > 1, last.ToString());
+        Assert.NotEqual(busy, last.GetProperty("process").GetString());
+    }
+
+    private static bool IsReducer(JsonElement process) => process.GetProperty("process").GetString()!.StartsWith("reducer", StringComparison.Ordinal);
+
+    private async Task<long> ReducersAsync(HttpClient gateway, string field) =>
+        (await ProcessesAsync(gateway)).Where(IsReducer).Sum(process => process.GetProperty(field).GetInt64());
+
+    private async Task<JsonElement[]> ProcessesAsync(HttpClient gateway) =>
+        [.. (await gateway.GetFromJsonAsync<JsonElement>($"{Path}/stats", _limit.Token)).GetProperty("processes").EnumerateArray()];
+}
