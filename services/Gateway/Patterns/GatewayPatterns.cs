@@ -2,6 +2,7 @@ using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.RateLimiting;
+using DistributedPatterns.Gateway.Supervision;
 using DistributedPatterns.Gateway.WorkerPool;
 
 namespace DistributedPatterns.Gateway.Patterns;
@@ -16,5 +17,6 @@ internal static class GatewayPatterns
         new WorkerPoolPattern(),
         new RateLimitingPattern(),
         new FanOutFanInPattern(),
+        new SupervisionPattern(),
     ];
 }

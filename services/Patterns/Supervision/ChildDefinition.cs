@@ -41,7 +41,7 @@ public sealed class ChildOptions
     public ChildRestart Restart { get; set; }
 
     /// <summary>Gets or sets how long the child may give no sign (<see cref="ChildContext.Beat"/>) before it counts as hung.</summary>
-    /// <value>From 10 milliseconds to 1 day; <see langword="null"/>, for ever, unless set. One with a limit counts as up with its first sign, one without as soon as it is started.</value>
+    /// <value>From 10 milliseconds to 1 day; <see langword="null"/>, for ever, unless set. One with a limit counts as up with its first sign, one without when it comes to its first await.</value>
     [Range(typeof(TimeSpan), "00:00:00.01", "1.00:00:00")]
     public TimeSpan? HeartbeatLimit { get; set; }
 

@@ -198,7 +198,9 @@ for _, c in ipairs(children) do
 end
 local wait = -1
 if op == 'beat' and escalated == '' then
-  local share, held = math.ceil(n / (live + 1)), false  -- held: one before it is not up yet
+  -- held: one before it is not up yet, or, where children depend on each other, one is still stopping.
+  local share, held = math.ceil(n / (live + 1)), false
+  for _, c in ipairs(children) do held = held or (strategy ~= 'one' and c.state == 'T') end
   for _, c in ipairs(children) do
     if (c.state == 'W' or c.state == 'B') and not (held and (strategy ~= 'one' or c.started == 0)) then
       if c.due > now then

@@ -129,8 +129,8 @@ public abstract partial class SupervisorConformance
                 latest[i] = start.Context.Epoch;
                 try
                 {
-                    var count = int.Parse(await start.Context.ReadAsync(over.Token) ?? "0", System.Globalization.CultureInfo.InvariantCulture);
-                    await start.Context.WriteAsync($"{count + 1}", over.Token);
+                    var count = int.Parse(await start.Context.ReadAsync(TestStop) ?? "0", System.Globalization.CultureInfo.InvariantCulture);
+                    await start.Context.WriteAsync($"{count + 1}", TestStop);
                     Interlocked.Increment(ref counted);
                 }
                 catch (ChildFencedException)

@@ -52,7 +52,6 @@ internal sealed class ChildRun
     public void Start()
     {
         Volatile.Write(ref _lastBeat, _time.GetTimestamp());
-        if (_definition.Options.HeartbeatLimit is null) _isUp = 1;
         // A body that blocks before its first await blocks a pool thread, not its supervisor. What it throws becomes its end.
         _ = Task.Run(RunAsync);
     }
@@ -60,7 +59,7 @@ internal sealed class ChildRun
     public void Beat()
     {
         Volatile.Write(ref _lastBeat, _time.GetTimestamp());
-        if (Volatile.Read(ref _isUp) == 0 && Interlocked.Exchange(ref _isUp, 1) == 0) _changed();
+        BeUp();
     }
 
     public void Signal(ChildSignal signal) => Interlocked.Exchange(ref _signal, (int)signal);
@@ -89,6 +88,11 @@ internal sealed class ChildRun
         return true;
     }
 
+    private void BeUp()
+    {
+        if (Volatile.Read(ref _isUp) == 0 && Interlocked.Exchange(ref _isUp, 1) == 0) _changed();
+    }
+
     private async Task RunAsync()
     {
         var end = await EndAsync().ConfigureAwait(false);
@@ -102,7 +106,9 @@ internal sealed class ChildRun
     {
         try
         {
-            await _definition.Run(_context, _cancel.Token).ConfigureAwait(false);
+            var running = _definition.Run(_context, _cancel.Token);
+            if (_definition.Options.HeartbeatLimit is null) BeUp();
+            await running.ConfigureAwait(false);
             return _cancel.IsCancellationRequested ? new(ChildEndKind.Stopped, "stopped") : new(ChildEndKind.Exited, "exited");
         }
         catch (OperationCanceledException) when (_cancel.IsCancellationRequested)
