@@ -1,3 +1,4 @@
+using System.Globalization;
 using DistributedPatterns.Supervision;
 using DistributedPatterns.Tests.Support;
 
@@ -110,45 +111,43 @@ public abstract partial class SupervisorConformance
     [Fact(Timeout = HangLimit)]
     public async Task Storm_OfFailures_LeavesEveryStartAccountedForAndEpochsRising()
     {
-        const int Rounds = 60;
+        const int Crashes = 60;
         var children = Enumerable.Range(0, 4).Select(i => Child($"c{i}")).ToArray();
-        var random = new Random(7);
         await using var host = await CreateAsync(
             options => (options.MaxRestarts, options.Strategy) = (1_000, SupervisionStrategy.RestForOne), [.. children.Select(child => child.Definition)]);
         var latest = new long[children.Length];
-        var counted = 0;
+        var (crashes, counted, handled) = (0, 0, 0);
 
-        // Every start counts up by one what its child keeps, then ends; those that are stopped by a sibling's end are in between.
+        // Every start counts up by one what its child keeps, then fails, often while a sibling's failure takes it along.
         using var over = CancellationTokenSource.CreateLinkedTokenSource(TestStop);
         var drivers = children.Select(async (child, i) =>
         {
-            while (!over.IsCancellationRequested)
+            while (true)
             {
                 var start = await child.NextAsync().WaitAsync(over.Token);
                 Assert.True(start.Context.Epoch > latest[i]);
                 latest[i] = start.Context.Epoch;
                 try
                 {
-                    var count = int.Parse(await start.Context.ReadAsync(TestStop) ?? "0", System.Globalization.CultureInfo.InvariantCulture);
+                    var count = int.Parse(await start.Context.ReadAsync(TestStop) ?? "0", CultureInfo.InvariantCulture);
                     await start.Context.WriteAsync($"{count + 1}", TestStop);
                     Interlocked.Increment(ref counted);
                 }
                 catch (ChildFencedException)
                 {
-                    // Stopped by a sibling's end before it could count.
+                    // Stopped before it could count.
                 }
-                lock (random)
-                    if (random.Next(3) == 0) continue; // lives until a sibling takes it along
-                start.Crash();
+                if (Interlocked.Increment(ref crashes) <= Crashes) start.Crash();
+                Interlocked.Increment(ref handled);
             }
         }).ToArray();
-        await host.UntilAsync(tree => tree.Counters.Restarts >= Rounds || tree.Children.All(child => child.State == ChildState.Running));
+        await host.UntilAsync(tree => tree.Ledger.Started == Volatile.Read(ref handled) && crashes > Crashes && tree.Children.All(child => child.State == ChildState.Running));
         await over.CancelAsync();
         foreach (var driver in drivers) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => driver);
 
         var tree = await host.UntilAsync(tree => tree.Children.All(child => child.State == ChildState.Running));
         Assert.Null(tree.Escalated);
-        Assert.Equal(counted, tree.Children.Sum(child => int.Parse(child.Value ?? "0", System.Globalization.CultureInfo.InvariantCulture)));
+        Assert.Equal(counted, tree.Children.Sum(child => int.Parse(child.Value ?? "0", CultureInfo.InvariantCulture)));
         await host.StopAsync();
         tree = await AssertAddsUpAsync(host);
         Assert.Equal(0, tree.Ledger.Running);
