@@ -1,9 +1,10 @@
+using DistributedPatterns.Supervision;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace DistributedPatterns;
 
-/// <summary>Starts again what ended by itself, replica by replica, within a <see cref="RestartBudget"/>; then leaves it failed.</summary>
+/// <summary>Starts again what ended by itself, replica by replica, by the <see cref="RestartPolicy"/> of the supervision pattern; then leaves it failed.</summary>
 /// <remarks>
 /// It uses the public API of either host, and neither restarts anything by itself. What a person stopped stays stopped: a
 /// stop passes through the state Stopping, an accident does not.
@@ -15,6 +16,9 @@ internal sealed partial class Restarts(
     TimeProvider time,
     ILogger<Restarts> logger) : BackgroundService
 {
+    /// <summary>How often a replica is started again, and after which pauses: five times in a minute.</summary>
+    internal static readonly RestartPolicy Policy = new();
+
     private readonly Dictionary<string, Watched> _watched = [];
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -50,7 +54,8 @@ internal sealed partial class Restarts(
         var state = change.Snapshot.State?.Text;
         if (state == KnownResourceStates.Running)
         {
-            (watched.HasEnded, watched.IsStopping) = (false, false);
+            if (watched.HasEnded || !watched.HasRun) watched.Backoff.Started();
+            (watched.HasRun, watched.HasEnded, watched.IsStopping) = (true, false, false);
         }
         else if (state == KnownResourceStates.Stopping)
         {
@@ -72,9 +77,10 @@ internal sealed partial class Restarts(
     {
         try
         {
-            while (watched.Budget.Spend() is { } pause)
+            while (watched.Budget.TrySpend())
             {
-                LogRestart(ended.ResourceId, ended.Snapshot.ExitCode, watched.Budget.Spent, RestartBudget.Restarts, RestartBudget.Window, pause.TotalSeconds);
+                var pause = watched.Backoff.Next();
+                LogRestart(ended.ResourceId, ended.Snapshot.ExitCode, watched.Budget.Spent, Policy.MaxRestarts, Policy.Within, pause.TotalSeconds);
                 await Task.Delay(pause, time, stopping);
                 if (watched.IsStopping || !HasEnded(ended.ResourceId))
                 {
@@ -95,7 +101,7 @@ internal sealed partial class Restarts(
             return;
         }
 
-        LogGivenUp(ended.ResourceId, RestartBudget.Restarts, RestartBudget.Window);
+        LogGivenUp(ended.ResourceId, Policy.MaxRestarts, Policy.Within);
         await notifications.PublishUpdateAsync(
             ended.Resource, ended.ResourceId, s => s with { State = new ResourceStateSnapshot(KnownResourceStates.FailedToStart, "error") });
     }
@@ -112,7 +118,11 @@ internal sealed partial class Restarts(
 
     private sealed class Watched(TimeProvider time)
     {
-        public RestartBudget Budget { get; } = new(time);
+        public RestartBudget Budget { get; } = new(Policy, time);
+
+        public RestartBackoff Backoff { get; } = new(Policy, time);
+
+        public bool HasRun { get; set; }
 
         public bool HasEnded { get; set; }
 

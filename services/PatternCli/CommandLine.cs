@@ -5,6 +5,7 @@ using DistributedPatterns.PatternCli.FanOutFanIn;
 using DistributedPatterns.PatternCli.Pipelines;
 using DistributedPatterns.PatternCli.ProducerConsumer;
 using DistributedPatterns.PatternCli.RateLimiting;
+using DistributedPatterns.PatternCli.Supervision;
 using DistributedPatterns.PatternCli.WorkerPool;
 
 namespace DistributedPatterns.PatternCli;
@@ -19,7 +20,16 @@ internal static class CommandLine
     private const string DefaultGateway = "http://localhost:5080";
 
     /// <summary>Gets one command a pattern.</summary>
-    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand(), new RateLimitingCommand(), new FanOutFanInCommand(), new ProducerConsumerCommand(), new DeadlinesCommand()];
+    public static IReadOnlyList<PatternCommand> Commands { get; } =
+    [
+        new PipelineCommand(),
+        new WorkerPoolCommand(),
+        new RateLimitingCommand(),
+        new FanOutFanInCommand(),
+        new ProducerConsumerCommand(),
+        new DeadlinesCommand(),
+        new SupervisionCommand(),
+    ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));
 

@@ -6,6 +6,7 @@ builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineWorker();
 builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
 builder.Services.AddRedisFeedConsumer();
+builder.Services.AddTailingChildren().AddRedisChildRunner();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 builder.Services.AddDeadlineScenarios().AddOperations();
 

@@ -4,6 +4,7 @@ using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.ProducerConsumer;
 using DistributedPatterns.Benchmarks.RateLimiting;
+using DistributedPatterns.Benchmarks.Supervision;
 using DistributedPatterns.Benchmarks.WorkerPool;
 
 // One line a pattern: its name and its tables.
@@ -14,6 +15,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
     ["pipeline"] = PipelineBenchmarks.Create,
     ["producer-consumer"] = ProducerConsumerBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
+    ["supervision"] = SupervisionBenchmarks.Create,
     ["worker-pool"] = WorkerPoolBenchmarks.Create,
 };
 

@@ -3,6 +3,7 @@ using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.RateLimiting;
+using DistributedPatterns.Gateway.Supervision;
 using DistributedPatterns.Gateway.WorkerPool;
 
 namespace DistributedPatterns.Gateway.Patterns;
@@ -18,5 +19,6 @@ internal static class GatewayPatterns
         new RateLimitingPattern(),
         new FanOutFanInPattern(),
         new DeadlinesPattern(),
+        new SupervisionPattern(),
     ];
 }

@@ -34,6 +34,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "A job can be found while it is open and for some time after it has ended.");
     public static readonly ProblemKind ItemNotFound = new("item-not-found", 404, "There is no such item",
         "An item can be found while it is in the queue and for some time after it has ended.");
+    public static readonly ProblemKind ChildNotFound = new("child-not-found", 404, "There is no such child",
+        "The detail lists the children of the supervisor.");
     public static readonly ProblemKind Elsewhere = new("elsewhere", 404, "This belongs to another gateway",
         "A run or a job of a channel variant lives and dies with the gateway that its id begins with, and that one is not alive.");
     public static readonly ProblemKind MethodNotAllowed = new("method-not-allowed", 405, "The address does not take this method",
@@ -48,6 +50,10 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "It ended longer ago than outcomes are kept. Read outcomes sooner, or raise KeepEndedFor.");
     public static readonly ProblemKind StaleToken = new("stale-token", 409, "The token holds nothing any more",
         "Throw the result away: another consumer has the item, or had it. Extend in time, or ask for a longer lease.");
+    public static readonly ProblemKind ChildNotRunning = new("child-not-running", 409, "The child does not run at present",
+        "GET the tree to read how far it is, and try again once it runs.");
+    public static readonly ProblemKind Escalated = new("escalated", 409, "The supervisor has given up",
+        "The detail says why. POST reset starts all children anew with a full budget.");
     public static readonly ProblemKind BodyTooLarge = new("body-too-large", 413, "The body is too large",
         "The detail names the limit. Gateway:MaxUploadBytes changes it for uploads.");
     public static readonly ProblemKind UnsupportedMediaType = new("unsupported-media-type", 415, "The body's type is not accepted",
@@ -90,7 +96,7 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
     public static IReadOnlyList<ProblemKind> All { get; } =
     [
         InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
-        RunNotFound, JobNotFound, ItemNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
+        RunNotFound, JobNotFound, ItemNotFound, ChildNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, ChildNotRunning, Escalated, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         CostExceedsBurst, RateLimited,
         Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];

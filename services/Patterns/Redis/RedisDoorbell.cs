@@ -31,7 +31,15 @@ public sealed class RedisDoorbell : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_subscribing is not null) await _subscriber.UnsubscribeAsync(_channel, flags: CommandFlags.FireAndForget).ConfigureAwait(false);
+        if (_subscribing is null) return;
+        try
+        {
+            await _subscriber.UnsubscribeAsync(_channel, flags: CommandFlags.FireAndForget).ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The connection, which is not ours, went first.
+        }
     }
 
     private async Task SubscribeAsync()

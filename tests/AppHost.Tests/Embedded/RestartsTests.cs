@@ -69,7 +69,7 @@ public sealed class RestartsTests : IAsyncLifetime
 
         await UntilAsync(() => State("worker-a") == KnownResourceStates.FailedToStart);
 
-        Assert.Equal(RestartBudget.Restarts, _started.Count);
+        Assert.Equal(Restarts.Policy.MaxRestarts, _started.Count);
     }
 
     [Fact]
