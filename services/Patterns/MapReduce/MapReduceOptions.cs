@@ -52,9 +52,9 @@ public sealed class ChannelMapReduceOptions : MapReduceOptions
 /// <summary>Limits and times of map-reduce across processes. All processes should have the same.</summary>
 public sealed class RedisMapReduceOptions : MapReduceOptions
 {
-    /// <summary>Gets or sets what the hash tags of this pattern's keys in Redis begin with.</summary>
-    /// <value>1 to 32 letters, digits, dots, underscores or hyphens; <c>map-reduce</c> unless set.</value>
-    [Required, RegularExpression("^[A-Za-z0-9._-]{1,32}$")]
+    /// <summary>Gets or sets the hash tag of the jobs' keys in Redis; those of the queues begin with it.</summary>
+    /// <value>1 to 40 letters, digits, dots, underscores or hyphens; <c>map-reduce</c> unless set.</value>
+    [Required, RegularExpression("^[A-Za-z0-9._-]{1,40}$")]
     public string KeyTag { get; set; } = "map-reduce";
 
     /// <summary>Gets or sets how many jobs one producer coordinates at a time.</summary>

@@ -32,7 +32,8 @@ local ended = call('HGET', KEYS[1], 'end')
 if op == 'end' then
   if ended then return {1, ended} end
   if not request then return {-1} end
-  if ARGV[3] ~= '' and ARGV[3] ~= call('HGET', KEYS[1], 'epoch') then return {0} end
+  local epoch = call('HGET', KEYS[1], 'epoch') -- none when a failover has lost it
+  if ARGV[3] ~= '' and epoch and ARGV[3] ~= epoch then return {0} end
   call('HSET', KEYS[1], 'end', ARGV[4])
   keep(ttl)
   return {1, ARGV[4]}

@@ -90,11 +90,7 @@ internal sealed class RedisJobStore(IConnectionMultiplexer redis, RedisMapReduce
 
     private Task<T> RetryAsync<T>(Func<Task<T>> call, CancellationToken cancellationToken) => _retry.RunAsync(call, s_patience, time.GetTimestamp(), cancellationToken);
 
-    private RedisKey[] Keys(string job)
-    {
-        var tag = $"{{{options.KeyTag}.{job}}}";
-        return [tag + ":job", tag + ":maps", tag + ":reduces"];
-    }
+    private RedisKey[] Keys(string job) => [$"{{{options.KeyTag}}}:job:{job}", $"{{{options.KeyTag}}}:maps:{job}", $"{{{options.KeyTag}}}:reduces:{job}"];
 
     private static string Text(long epoch) => epoch.ToString(CultureInfo.InvariantCulture);
 }
