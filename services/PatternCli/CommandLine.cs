@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PatternCli.FanOutFanIn;
+using DistributedPatterns.PatternCli.MapReduce;
 using DistributedPatterns.PatternCli.Pipelines;
 using DistributedPatterns.PatternCli.ProducerConsumer;
 using DistributedPatterns.PatternCli.RateLimiting;
@@ -18,7 +19,7 @@ internal static class CommandLine
     private const string DefaultGateway = "http://localhost:5080";
 
     /// <summary>Gets one command a pattern.</summary>
-    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand(), new RateLimitingCommand(), new FanOutFanInCommand(), new ProducerConsumerCommand()];
+    public static IReadOnlyList<PatternCommand> Commands { get; } = [new PipelineCommand(), new WorkerPoolCommand(), new RateLimitingCommand(), new FanOutFanInCommand(), new ProducerConsumerCommand(), new MapReduceCommand()];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));
 

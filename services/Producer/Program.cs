@@ -5,6 +5,7 @@ builder.AddRedisClient("redis");
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineProducer();
 builder.Services.AddRedisFeedProducer();
+builder.Services.AddMapReduceJobs().AddMapReduceCoordinator();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();

@@ -4,6 +4,7 @@ builder.AddRedisClient("redis");
 
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineReducer();
+builder.Services.AddMapReduceJobs().AddMapReduceReducer();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();

@@ -6,6 +6,7 @@ builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineWorker();
 builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
 builder.Services.AddRedisFeedConsumer();
+builder.Services.AddMapReduceJobs().AddMapReduceMapper();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 
 var app = builder.Build();

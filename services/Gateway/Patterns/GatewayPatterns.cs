@@ -1,4 +1,5 @@
 using DistributedPatterns.Gateway.FanOutFanIn;
+using DistributedPatterns.Gateway.MapReduce;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.RateLimiting;
@@ -16,5 +17,6 @@ internal static class GatewayPatterns
         new WorkerPoolPattern(),
         new RateLimitingPattern(),
         new FanOutFanInPattern(),
+        new MapReducePattern(),
     ];
 }

@@ -72,9 +72,13 @@ internal sealed class MapReduceSystem : IAsyncDisposable
         return system;
     }
 
-    public Task<Process> AddCoordinatorAsync() => AddAsync(services => services.AddMapReduceCoordinator(_configure));
+    public List<Process> Coordinators { get; } = [];
 
-    public Task<Process> AddMapperAsync() => AddAsync(services => services.AddMapReduceMapper(_configure));
+    public List<Process> Mappers { get; } = [];
+
+    public async Task AddCoordinatorAsync() => Coordinators.Add(await AddAsync(services => services.AddMapReduceCoordinator(_configure)));
+
+    public async Task AddMapperAsync() => Mappers.Add(await AddAsync(services => services.AddMapReduceMapper(_configure)));
 
     public Task<Process> AddReducerAsync() => AddAsync(services => services.AddMapReduceReducer(_configure));
 
