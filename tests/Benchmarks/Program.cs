@@ -1,5 +1,6 @@
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Harness;
+using DistributedPatterns.Benchmarks.MapReduce;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.ProducerConsumer;
 using DistributedPatterns.Benchmarks.RateLimiting;
@@ -9,6 +10,7 @@ using DistributedPatterns.Benchmarks.WorkerPool;
 Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(StringComparer.Ordinal)
 {
     ["fan-out-fan-in"] = FanOutFanInBenchmarks.Create,
+    ["map-reduce"] = MapReduceBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,
     ["producer-consumer"] = ProducerConsumerBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
@@ -16,6 +18,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
 };
 
 if (args is [Services.Serve, var role]) return await Services.ServeAsync(role);
+if (args is ["corpus", ..]) return await MapReduceBenchmarks.WriteCorpusAsync(args[1..]);
 if (!RunSettings.TryParse(args, [.. patterns.Keys], out var settings, out var problem))
 {
     await Console.Error.WriteLineAsync(problem);

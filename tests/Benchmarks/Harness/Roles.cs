@@ -1,4 +1,5 @@
 using DistributedPatterns.Benchmarks.FanOutFanIn;
+using DistributedPatterns.Benchmarks.MapReduce;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.WorkerPool;
 using Microsoft.AspNetCore.Builder;
@@ -16,6 +17,7 @@ internal static class Roles
             ["producer"] = (services => services.AddNumbers().AddPipelineProducer(), _ => { }),
             ["worker"] = (services => services.AddNumbers().AddPipelineWorker(), endpoints => endpoints.MapPipelineWorker().MapGrpcService<ChunksService>()),
             ["pool-worker"] = (services => services.AddPoolWorkers(), _ => { }),
+            [MapReduceBenchmarks.Role] = (services => services.AddMapReducer(), _ => { }),
             [RemoteTurns.Role] = (services => services.AddTurns().AddFanOutWorker(), endpoints => endpoints.MapFanOutWorker()),
             ["reducer"] = (services => services.AddNumbers().AddPipelineReducer(), endpoints => endpoints.MapPipelineReducer()),
         };
