@@ -109,7 +109,7 @@ internal sealed partial class UploadStore(
         }
     }
 
-    private async Task<string> CopyAsync(Stream body, string path, long limit, string setting, CancellationToken cancellationToken)
+    private static async Task<string> CopyAsync(Stream body, string path, long limit, string setting, CancellationToken cancellationToken)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var scan = new TextScan();
