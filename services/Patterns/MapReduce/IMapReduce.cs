@@ -40,6 +40,7 @@ public interface IMapReduce
     Task<MapReduceResult?> OpenResultAsync(string id, CancellationToken cancellationToken = default);
 
     /// <summary>Counts the jobs that this variant knows of.</summary>
+    /// <remarks>Across processes a job that has ended counts as running until its coordinator has put its files away.</remarks>
     Task<MapReduceStats> GetStatsAsync(CancellationToken cancellationToken = default);
 }
 

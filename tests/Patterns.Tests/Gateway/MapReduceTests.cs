@@ -36,7 +36,9 @@ public sealed class MapReduceTests(SharedRedis shared)
         Assert.Equal(Plainly.WordCount(Plainly.Constitution), await text.Content.ReadAsStringAsync(TestStop));
         using var late = await gateway.Http.DeleteAsync(started.Headers.Location, TestStop);
         await ProblemAssert.IsAsync(late, 409, "job-ended", (string)end["id"]!);
-        Assert.Equal((1, 1), ((int)(await gateway.GetAsync($"/api/map-reduce/{variant}/stats"))["started"]!, (int)(await gateway.GetAsync($"/api/map-reduce/{variant}/stats"))["completed"]!));
+        await Eventually.TrueAsync(
+            async () => await gateway.GetAsync($"/api/map-reduce/{variant}/stats") is var stats && ((int)stats["started"]!, (int)stats["completed"]!) == (1, 1),
+            TimeSpan.FromSeconds(30), () => "the counts do not add up");
     }
 
     [Theory(Timeout = HangLimit)]

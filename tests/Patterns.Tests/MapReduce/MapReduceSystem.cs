@@ -131,18 +131,30 @@ internal sealed class MapReduceSystem : IAsyncDisposable
     internal sealed class Process(IHost host, ConnectionMultiplexer? redis)
     {
         private bool _isStopped;
+        private bool _isCutOff;
 
         public IHost Host => host;
 
         /// <summary>Takes the connection away, without a word to anybody: for all others it is dead.</summary>
-        public Task CutOffAsync() => redis!.CloseAsync(allowCommandsToComplete: false);
+        public Task CutOffAsync()
+        {
+            _isCutOff = true;
+            return redis!.CloseAsync(allowCommandsToComplete: false);
+        }
 
         public async Task StopAsync()
         {
             if (_isStopped) return;
             _isStopped = true;
-            await host.StopAsync(CancellationToken.None);
-            if (host is IAsyncDisposable disposable) await disposable.DisposeAsync();
+            try
+            {
+                await host.StopAsync(CancellationToken.None);
+                if (host is IAsyncDisposable disposable) await disposable.DisposeAsync();
+            }
+            catch (ObjectDisposedException) when (_isCutOff)
+            {
+                // Without a connection nothing can be given back.
+            }
             if (redis is not null) await redis.DisposeAsync();
         }
     }

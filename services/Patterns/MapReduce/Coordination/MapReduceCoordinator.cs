@@ -48,6 +48,18 @@ internal sealed partial class MapReduceCoordinator(
 
     private async Task HandleAsync(Delivery<JobOrder> order, RedisDoorbell doorbell, CancellationToken stopping)
     {
+        try
+        {
+            await DriveAsync(order, doorbell, stopping).ConfigureAwait(false);
+        }
+        catch (Exception error) when (RedisRetry.IsOutage(error))
+        {
+            LogAway(order.Payload.Job, error.Message); // it comes back by its lease
+        }
+    }
+
+    private async Task DriveAsync(Delivery<JobOrder> order, RedisDoorbell doorbell, CancellationToken stopping)
+    {
         await using var givenBack = order.ConfigureAwait(false); // unsettled: to the next holder
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stopping, order.LeaseLost);
         using var span = order.StartProcess();
@@ -62,11 +74,7 @@ internal sealed partial class MapReduceCoordinator(
         {
             LogLeft(job, order.LeaseLost.IsCancellationRequested ? "its lease is lost" : "this process stops");
         }
-        catch (Exception error) when (RedisRetry.IsOutage(error))
-        {
-            LogAway(job, error.Message); // it comes back by its lease
-        }
-        catch (Exception error)
+        catch (Exception error) when (!RedisRetry.IsOutage(error))
         {
             LogFailed(job, error);
             await order.NackAsync(s_backOff, error.Message, CancellationToken.None).ConfigureAwait(false);

@@ -43,6 +43,18 @@ internal sealed partial class TaskRunner(
 
     private async Task HandleAsync(Delivery<TaskOrder> task, CancellationToken stopping)
     {
+        try
+        {
+            await DoAsync(task, stopping).ConfigureAwait(false);
+        }
+        catch (Exception error) when (RedisRetry.IsOutage(error))
+        {
+            LogAway(_phase, task.Payload.Task, task.Payload.Job, error.Message); // it comes back by its lease
+        }
+    }
+
+    private async Task DoAsync(Delivery<TaskOrder> task, CancellationToken stopping)
+    {
         await using var givenBack = task.ConfigureAwait(false);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stopping, task.LeaseLost, task.CancelRequested);
         using var span = task.StartProcess();
@@ -60,7 +72,7 @@ internal sealed partial class TaskRunner(
             attempt.Discard(phase);
             result = MapReduceTelemetry.Stopped;
         }
-        catch (MapReduceException hopeless)
+        catch (MapReduceException hopeless) when (hopeless is not LostOutputException)
         {
             attempt.Discard(phase);
             span?.SetStatus(ActivityStatusCode.Error, hopeless.Message);
@@ -68,13 +80,10 @@ internal sealed partial class TaskRunner(
             await _store.EndAsync(order.Job, null, new JobEnd(MapReduceState.Failed, hopeless.Message, null, null), CancellationToken.None).ConfigureAwait(false);
             await task.AckAsync(cancellationToken: CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception error) when (RedisRetry.IsOutage(error))
-        {
-            LogAway(_phase, order.Task, order.Job, error.Message); // it comes back by its lease
-        }
-        catch (Exception error)
+        catch (Exception error) when (!RedisRetry.IsOutage(error))
         {
             attempt.Discard(phase);
+            if (await _store.FindAsync(order.Job, CancellationToken.None).ConfigureAwait(false) is not { End: null }) return; // its folder is gone, and nobody needs this
             span?.SetStatus(ActivityStatusCode.Error, error.Message);
             LogFailed(_phase, order.Task, order.Job, error);
             await task.NackAsync(s_backOff, error.Message, CancellationToken.None).ConfigureAwait(false);
