@@ -82,6 +82,10 @@ internal sealed class RedisJobStore(IConnectionMultiplexer redis, RedisMapReduce
         return fields.ToDictionary(field => (int)field.Name, field => TaskCommit.Parse((string)field.Value!));
     }, cancellationToken);
 
+    /// <summary>Returns whether an attempt of a task counts.</summary>
+    public Task<bool> IsCommittedAsync(string job, TaskPhase phase, int task, CancellationToken cancellationToken) =>
+        RetryAsync(() => redis.GetDatabase().HashExistsAsync(Keys(job)[(int)phase - 1], task), cancellationToken);
+
     private void Ring(string job) => redis.GetSubscriber().Publish(BellChannel, job, CommandFlags.FireAndForget);
 
     private Task<RedisResult[]> EvaluateAsync(string operation, string job, TimeSpan keep, CancellationToken cancellationToken, params RedisValue[] arguments) =>

@@ -95,7 +95,7 @@ internal sealed partial class TaskRunner(
     {
         var order = task.Payload;
         if (await _store.FindAsync(order.Job, cancellationToken).ConfigureAwait(false) is not { End: null }) return MapReduceTelemetry.Stopped;
-        if ((await _store.CommitsAsync(order.Job, phase, cancellationToken).ConfigureAwait(false)).ContainsKey(order.Task)) return MapReduceTelemetry.Discarded;
+        if (await _store.IsCommittedAsync(order.Job, phase, order.Task, cancellationToken).ConfigureAwait(false)) return MapReduceTelemetry.Discarded;
         var started = time.GetTimestamp();
         var counters = default(MapCounters);
         if (phase == TaskPhase.Map) counters = await attempt.MapAsync(cancellationToken).ConfigureAwait(false);
