@@ -10,6 +10,16 @@ public sealed class GatewayOptions
     [Range(1L << 10, 1L << 34)]
     public long MaxUploadBytes { get; set; } = 64L << 20;
 
+    /// <summary>Gets or sets how large a file that is put among the inputs may be, in bytes.</summary>
+    /// <value>From 1 KiB to 16 GiB; 2 GiB unless set.</value>
+    [Range(1L << 10, 1L << 34)]
+    public long MaxInputBytes { get; set; } = 2L << 30;
+
+    /// <summary>Gets or sets how much all files that were put among the inputs may have together, in bytes.</summary>
+    /// <value>From 1 KiB to 1 TiB; 8 GiB unless set.</value>
+    [Range(1L << 10, 1L << 40)]
+    public long MaxInputsBytes { get; set; } = 8L << 30;
+
     /// <summary>Gets or sets how many uploads may be under way at the same time.</summary>
     /// <value>From 1 to 1,024; 16 unless set.</value>
     [Range(1, 1_024)]

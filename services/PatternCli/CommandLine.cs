@@ -2,6 +2,7 @@ using System.CommandLine;
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PatternCli.Deadlines;
 using DistributedPatterns.PatternCli.FanOutFanIn;
+using DistributedPatterns.PatternCli.MapReduce;
 using DistributedPatterns.PatternCli.Pipelines;
 using DistributedPatterns.PatternCli.ProducerConsumer;
 using DistributedPatterns.PatternCli.RateLimiting;
@@ -29,6 +30,7 @@ internal static class CommandLine
         new ProducerConsumerCommand(),
         new DeadlinesCommand(),
         new SupervisionCommand(),
+        new MapReduceCommand(),
     ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));

@@ -6,6 +6,7 @@ builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineProducer();
 builder.Services.AddRedisFeedProducer();
 builder.Services.AddDeadlineScenarios().AddOperations();
+builder.Services.AddMapReduceJobs().AddMapReduceCoordinator();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();

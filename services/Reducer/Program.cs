@@ -5,6 +5,7 @@ builder.AddRedisClient("redis");
 builder.Services.AddRedisAtomicityProbe().AddMembers();
 builder.Services.AddPipelineScenarios().AddPipelineReducer();
 builder.Services.AddDeadlineScenarios().AddOperations();
+builder.Services.AddMapReduceJobs().AddMapReduceReducer();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();

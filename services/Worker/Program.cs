@@ -7,6 +7,7 @@ builder.Services.AddPipelineScenarios().AddPipelineWorker();
 builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
 builder.Services.AddRedisFeedConsumer();
 builder.Services.AddTailingChildren().AddRedisChildRunner();
+builder.Services.AddMapReduceJobs().AddMapReduceMapper();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 builder.Services.AddDeadlineScenarios().AddOperations();
 

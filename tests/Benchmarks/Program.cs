@@ -1,6 +1,7 @@
 using DistributedPatterns.Benchmarks.Deadlines;
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Harness;
+using DistributedPatterns.Benchmarks.MapReduce;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.ProducerConsumer;
 using DistributedPatterns.Benchmarks.RateLimiting;
@@ -12,6 +13,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
 {
     ["deadlines"] = DeadlinesBenchmarks.Create,
     ["fan-out-fan-in"] = FanOutFanInBenchmarks.Create,
+    ["map-reduce"] = MapReduceBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,
     ["producer-consumer"] = ProducerConsumerBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
@@ -20,6 +22,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
 };
 
 if (args is [Services.Serve, var role]) return await Services.ServeAsync(role);
+if (args is ["corpus", ..]) return await MapReduceBenchmarks.WriteCorpusAsync(args[1..]);
 if (!RunSettings.TryParse(args, [.. patterns.Keys], out var settings, out var problem))
 {
     await Console.Error.WriteLineAsync(problem);

@@ -1,5 +1,6 @@
 using DistributedPatterns.Gateway.Deadlines;
 using DistributedPatterns.Gateway.FanOutFanIn;
+using DistributedPatterns.Gateway.MapReduce;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.RateLimiting;
@@ -20,5 +21,6 @@ internal static class GatewayPatterns
         new FanOutFanInPattern(),
         new DeadlinesPattern(),
         new SupervisionPattern(),
+        new MapReducePattern(),
     ];
 }

@@ -20,6 +20,10 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The detail says where the input differs from what the job takes.");
     public static readonly ProblemKind InvalidItems = new("invalid-items", 400, "An item is not accepted",
         "The detail names the item, its field and what that accepts.");
+    public static readonly ProblemKind UnknownInput = new("unknown-input", 422, "There is no such input",
+        "The detail says which there are. PUT inputs/{name} puts a file among them.");
+    public static readonly ProblemKind NoResult = new("no-result", 409, "The job has no result",
+        "It has not ended, or not well: GET the job to read which.");
     public static readonly ProblemKind BadRequest = new("bad-request", 400, "The request cannot be understood",
         "The detail says which part of the request broke off or is not HTTP.");
     public static readonly ProblemKind UnknownPattern = new("unknown-pattern", 404, "There is no such pattern",
@@ -55,7 +59,7 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
     public static readonly ProblemKind Escalated = new("escalated", 409, "The supervisor has given up",
         "The detail says why. POST reset starts all children anew with a full budget.");
     public static readonly ProblemKind BodyTooLarge = new("body-too-large", 413, "The body is too large",
-        "The detail names the limit. Gateway:MaxUploadBytes changes it for uploads.");
+        "The detail names the limit, and the setting that changes it for files.");
     public static readonly ProblemKind UnsupportedMediaType = new("unsupported-media-type", 415, "The body's type is not accepted",
         "Send application/json, text/plain or application/octet-stream.");
     public static readonly ProblemKind NotText = new("not-text", 415, "The uploaded file is not text",
@@ -95,7 +99,7 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
 
     public static IReadOnlyList<ProblemKind> All { get; } =
     [
-        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
+        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, UnknownInput, NoResult, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
         RunNotFound, JobNotFound, ItemNotFound, ChildNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, ChildNotRunning, Escalated, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         CostExceedsBurst, RateLimited,
         Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,

@@ -19,11 +19,12 @@ internal sealed partial class UploadStore(
     private readonly SemaphoreSlim _slots = new(options.Value.MaxUploads);
 
     /// <summary>Streams a request's body into a file. Whatever goes wrong, no file stays behind.</summary>
+    /// <param name="allowed">How large it may be, and what that setting is called; <c>Gateway:MaxUploadBytes</c> unless given.</param>
     /// <exception cref="ProblemException">The body is too large, empty or not text, or too many uploads are under way.</exception>
-    public async Task<Upload> ReceiveAsync(HttpContext http)
+    public async Task<Upload> ReceiveAsync(HttpContext http, (long Bytes, string Setting)? allowed = null)
     {
-        var limit = options.Value.MaxUploadBytes;
-        if (http.Request.ContentLength > limit) throw TooLarge(http.Request.ContentLength);
+        var (limit, setting) = allowed ?? (options.Value.MaxUploadBytes, "Gateway:MaxUploadBytes");
+        if (http.Request.ContentLength > limit) throw TooLarge(http.Request.ContentLength, limit, setting);
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = limit;
         if (!_slots.Wait(0))
         {
@@ -35,7 +36,7 @@ internal sealed partial class UploadStore(
         try
         {
             Directory.CreateDirectory(inputs.Uploads);
-            var name = await CopyAsync(http.Request.Body, part, limit, http.RequestAborted);
+            var name = await CopyAsync(http.Request.Body, part, limit, setting, http.RequestAborted);
             var upload = new Upload(name, Path.Combine(inputs.Uploads, name));
             _kept[upload.Path] = upload;
             File.Move(part, upload.Path);
@@ -47,7 +48,7 @@ internal sealed partial class UploadStore(
         }
         catch (BadHttpRequestException tooLarge) when (tooLarge.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {
-            throw TooLarge(null);
+            throw TooLarge(null, limit, setting);
         }
         finally
         {
@@ -67,6 +68,13 @@ internal sealed partial class UploadStore(
         {
             LogKept(logger, upload.Name, error);
         }
+        _kept.TryRemove(upload.Path, out _);
+    }
+
+    /// <summary>Gives an upload another place, where it is nobody's to delete; a file that is there is replaced.</summary>
+    public void MoveTo(Upload upload, string path)
+    {
+        File.Move(upload.Path, path, overwrite: true);
         _kept.TryRemove(upload.Path, out _);
     }
 
@@ -101,7 +109,7 @@ internal sealed partial class UploadStore(
         }
     }
 
-    private async Task<string> CopyAsync(Stream body, string path, long limit, CancellationToken cancellationToken)
+    private static async Task<string> CopyAsync(Stream body, string path, long limit, string setting, CancellationToken cancellationToken)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var scan = new TextScan();
@@ -119,7 +127,7 @@ internal sealed partial class UploadStore(
             while (await body.ReadAsync(block, cancellationToken) is > 0 and var read)
             {
                 total += read;
-                if (total > limit) throw TooLarge(null);
+                if (total > limit) throw TooLarge(null, limit, setting);
                 var bytes = block.AsMemory(0, read);
                 scan.Add(bytes.Span);
                 hash.AppendData(bytes.Span);
@@ -135,8 +143,8 @@ internal sealed partial class UploadStore(
         return Upload.NameOf(hash.GetHashAndReset());
     }
 
-    private ProblemException TooLarge(long? length) => new(ProblemKind.BodyTooLarge, string.Create(CultureInfo.InvariantCulture,
-        $"The upload has {(length is { } n ? $"{n:N0}" : "more")} bytes{(length is null ? " than allowed" : "")}; the limit is {options.Value.MaxUploadBytes:N0} bytes (Gateway:MaxUploadBytes)."));
+    private static ProblemException TooLarge(long? length, long limit, string setting) => new(ProblemKind.BodyTooLarge, string.Create(CultureInfo.InvariantCulture,
+        $"The upload has {(length is { } n ? $"{n:N0}" : "more")} bytes{(length is null ? " than allowed" : "")}; the limit is {limit:N0} bytes ({setting})."));
 
     [LoggerMessage(LogLevel.Warning, "Could not delete {Upload}")]
     private static partial void LogKept(ILogger logger, string upload, Exception error);

@@ -15,6 +15,7 @@ public sealed class FaultSystem : RunningSystem
         ["Patterns__WorkerPool__Redis__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
         ["Patterns__ProducerConsumer__feeds__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
         ["Patterns__ProducerConsumer__feed-records__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
+        ["Patterns__MapReduce__Redis__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
         ["Patterns__RateLimiting__Redis__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
         // A busy test machine is no outage; a connection that breaks is one at once.
         ["Patterns__RateLimiting__Redis__AnswerLimit"] = "00:00:03",

@@ -1,5 +1,6 @@
 using DistributedPatterns.Benchmarks.Deadlines;
 using DistributedPatterns.Benchmarks.FanOutFanIn;
+using DistributedPatterns.Benchmarks.MapReduce;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.WorkerPool;
 using Microsoft.AspNetCore.Builder;
@@ -17,6 +18,7 @@ internal static class Roles
             ["producer"] = (services => services.AddNumbers().AddPipelineProducer(), _ => { }),
             ["worker"] = (services => services.AddNumbers().AddPipelineWorker(), endpoints => endpoints.MapPipelineWorker().MapGrpcService<ChunksService>()),
             ["pool-worker"] = (services => services.AddPoolWorkers(), _ => { }),
+            [MapReduceBenchmarks.Role] = (services => services.AddMapReducer(), _ => { }),
             [RemoteTurns.Role] = (services => services.AddTurns().AddFanOutWorker(), endpoints => endpoints.MapFanOutWorker()),
             [RemoteOperations.First] = (services => services.AddBenchmarkOperations().AddOperations(), endpoints => endpoints.MapOperations()),
             [RemoteOperations.Last] = (services => services.AddBenchmarkOperations().AddOperations(), endpoints => endpoints.MapOperations()),
