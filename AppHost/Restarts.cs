@@ -17,7 +17,7 @@ internal sealed partial class Restarts(
     ILogger<Restarts> logger) : BackgroundService
 {
     /// <summary>How often a replica is started again, and after which pauses: five times in a minute.</summary>
-    internal static readonly RestartPolicy Policy = new();
+    internal static RestartPolicy Policy { get; } = new();
 
     private readonly Dictionary<string, Watched> _watched = [];
 
