@@ -73,6 +73,7 @@ internal sealed partial class RedisChildRunner : BackgroundService
             if (!RedisHeldChild.IsFinal(report)) continue;
             _held.Remove(child); // Redis knows how it ended
             LogEnded(child.Run.Name, child.Run.Epoch, (string)report[3]!);
+            if (child.WasGivenUp) LogNotStopped(child.Run.Name, child.Run.Epoch, child.Run.StopLimit);
         }
         if (reports.Exists(pair => RedisHeldChild.IsFinal(pair.Report))) await _script.RingAsync().ConfigureAwait(false);
         Obey(reply.AsSpan(4), sentAt, bell);
@@ -157,8 +158,10 @@ internal sealed partial class RedisChildRunner : BackgroundService
         {
             try
             {
+                var sentAt = _time.GetTimestamp();
                 // Hands nothing out: a process that leaves takes nothing on.
                 await _script.CallOnceAsync("leave", _name, _held.Where(child => !child.IsLost).SelectMany(child => child.Hold())).ConfigureAwait(false);
+                foreach (var child in _held) child.Run.Extend(_options.LocalLease - _time.GetElapsedTime(sentAt));
             }
             catch (Exception error) when (RedisRetry.IsOutage(error))
             {
@@ -180,6 +183,6 @@ internal sealed partial class RedisChildRunner : BackgroundService
     [LoggerMessage(LogLevel.Error, "The supervisor has given up: all children are stopped until it is reset")]
     private partial void LogEscalated();
 
-    [LoggerMessage(LogLevel.Warning, "Child {Child} (epoch {Epoch}) did not stop within {Limit}. Its lease will give it back")]
+    [LoggerMessage(LogLevel.Warning, "Child {Child} (epoch {Epoch}) did not stop within {Limit}. It runs on, and can write nothing once another one has been started")]
     private partial void LogNotStopped(string child, long epoch, TimeSpan limit);
 }

@@ -41,7 +41,8 @@ public class RestartPolicy
     public TimeSpan PauseAfter(int failures, double jitter)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(failures, 1);
-        // In doubles: a power that no TimeSpan can hold is still just a large number.
-        return TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, FirstPause.TotalMilliseconds * Math.Pow(2, failures - 1)) * jitter);
+        // A power that no TimeSpan can hold, but still a number: nothing times infinity is none.
+        var doubled = FirstPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures - 1, 60));
+        return TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, doubled) * jitter);
     }
 }

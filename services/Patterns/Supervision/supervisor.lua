@@ -141,7 +141,7 @@ local function fail(c, event, why, key)
     count('restarts')
     if c.started > 0 and now - c.started >= stable then c.fails = 0 end
     c.fails, c.restarts, c.state = c.fails + 1, c.restarts + 1, 'B'
-    c.due = now + math.floor(math.min(longest, first * 2 ^ (c.fails - 1)) * jitter / 1000000)
+    c.due = now + math.floor(math.min(longest, first * 2 ^ math.min(c.fails - 1, 60)) * jitter / 1000000)
     for _, s in ipairs(children) do
       if s ~= c and (strategy == 'all' or (strategy == 'rest' and s.place > c.place)) and s.state ~= 'X' then
         if s.state == 'S' or s.state == 'R' then s.state, s.reason = 'T', 'stopped with ' .. c.name end

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text.Json;
+using DistributedPatterns.Tests.Faults;
 
 namespace DistributedPatterns.Tests.Soak;
 
-/// <summary>Many jobs through the real system while its processes are killed and frozen, for minutes; not part of a normal test run.</summary>
+/// <summary>Many jobs through the real system, and supervised children that count, while its processes are killed and frozen, for minutes; not part of a normal test run.</summary>
 /// <remarks>
 /// <code>dotnet run --project tests/AppHost.Tests -- -explicit only -class '*Soak*' -showLiveOutput</code>
 /// 10 minutes, or <c>SOAK_MINUTES</c>; <c>SOAK_SEED</c> repeats the order of a run that failed.
@@ -24,12 +25,15 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         using var limit = RunningSystem.Limit(options.Length * 2 + TimeSpan.FromMinutes(2));
         var load = new SoakLoad(() => system.App.CreateHttpClient("gateway", "http"), options);
         var chaos = new SoakChaos(system, options, Log);
+        using var onlooker = new PatientClient(system);
+        var children = new SupervisionLoad(onlooker);
         var checkpoints = new HashSet<string>();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
         var watching = WatchAsync(over.Token);
         try
         {
-            await Task.WhenAll(load.RunAsync(limit.Token), chaos.RunAsync(limit.Token));
+            var soaking = Task.WhenAll(load.RunAsync(limit.Token), chaos.RunAsync(limit.Token));
+            await Task.WhenAll(soaking, children.RunAsync(soaking, limit.Token));
         }
         finally
         {
@@ -45,6 +49,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         var (ledger, counters) = (stats.GetProperty("ledger"), stats.GetProperty("counters"));
         Log($"the pool's ledger: {ledger}, {counters}");
 
+        await children.CheckAsync("soak", limit.Token);
         Assert.Empty(load.Faults);
         Assert.Equal(options.Jobs, load.Accepted);
         Assert.Equal(load.Accepted, load.Done + load.Dead);

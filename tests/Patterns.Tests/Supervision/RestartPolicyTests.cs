@@ -87,6 +87,10 @@ public sealed class RestartPolicyTests
         Assert.Equal(seconds, _policy.PauseAfter(1, jitter).TotalSeconds);
 
     [Fact]
-    public void PauseAfter_MoreFailuresThanAPowerCanHold_IsTheLongestPause() =>
+    public void PauseAfter_MoreFailuresThanAPowerCanHold_IsTheLongestPauseOrNone()
+    {
         Assert.Equal(_policy.LongestPause, _policy.PauseAfter(int.MaxValue, 1));
+        _policy.FirstPause = TimeSpan.Zero;
+        Assert.Equal(TimeSpan.Zero, _policy.PauseAfter(int.MaxValue, 1));
+    }
 }

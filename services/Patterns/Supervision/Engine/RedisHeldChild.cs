@@ -19,6 +19,9 @@ internal sealed class RedisHeldChild(ChildRun run)
     /// <summary>Gets whether it has ended. One that was given up on has not.</summary>
     public bool HasStopped => run.End is not null;
 
+    /// <summary>Gets whether it was told to stop and has not within its limit.</summary>
+    public bool WasGivenUp => _stopping is { IsCompletedSuccessfully: true, Result: false };
+
     /// <summary>Gets when to look for its next sign of life at the latest.</summary>
     public TimeSpan? LookIn => _stopping is null && run.End is null ? run.HeartbeatLeft : null;
 
