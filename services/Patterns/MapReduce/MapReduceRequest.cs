@@ -20,6 +20,9 @@ public sealed partial record MapReduceRequest(string Job, string Input)
     /// <summary>The most parameters of a job.</summary>
     public const int MaxParameters = 16;
 
+    /// <summary>The most characters that all parameters have together, names included.</summary>
+    public const int MaxParameterChars = 4_096;
+
     private static readonly IReadOnlyDictionary<string, string> s_none = new Dictionary<string, string>();
 
     /// <summary>Gets the id under which the job is found; a new one unless set.</summary>
@@ -58,6 +61,8 @@ public sealed partial record MapReduceRequest(string Job, string Input)
         Within(Reducers, 1, MaxReducers, "reducers");
         if (Id is not null && !JobId().IsMatch(Id)) throw new MapReduceRequestException("A job's id takes 1 to 100 letters, digits, '.', '-' and '_', and does not begin with a dot.");
         if (Parameters.Count > MaxParameters) throw new MapReduceRequestException($"{Parameters.Count} parameters are more than {MaxParameters}.");
+        // They go with every task, and a task has to fit on the queue.
+        if (Parameters.Sum(one => one.Key.Length + one.Value.Length) > MaxParameterChars) throw new MapReduceRequestException($"All parameters together have more than {MaxParameterChars} characters.");
     }
 
     /// <summary>Returns whether two requests ask for the same, ids apart.</summary>

@@ -11,6 +11,7 @@ internal static class Corpus
     private const double Shift = 2.7; // Zipf–Mandelbrot, as measured on English
     private const int LineBytes = 70;
     private const int BlockBytes = 1 << 20;
+    private const string List = "UnicodeData.txt";
 
     private static readonly string[] s_folders = ["/usr/share/common-licenses", Path.Combine(AppContext.BaseDirectory, "inputs")];
 
@@ -60,18 +61,16 @@ internal static class Corpus
         }
     }
 
-    // The most frequent first, so that short words are as frequent as they are in the texts.
+    // Prose gives the frequent words, so that those are short as in English; a list of names gives the many rare ones.
     private static byte[][] Vocabulary()
     {
-        var counts = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var file in s_folders.Where(Directory.Exists).SelectMany(Directory.GetFiles).Order(StringComparer.Ordinal))
-        {
-            foreach (var word in Words(File.ReadAllText(file))) counts[word] = counts.GetValueOrDefault(word) + 1;
-        }
-        return counts.Count > 0
-            ? [.. counts.OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => Encoding.ASCII.GetBytes(pair.Key))]
-            : throw new InvalidOperationException($"There is no text in {string.Join(" or ", s_folders)}.");
+        var files = s_folders.Where(Directory.Exists).SelectMany(Directory.GetFiles).Order(StringComparer.Ordinal).ToLookup(file => Path.GetFileName(file) == List);
+        string[] words = [.. ByFrequency(files[false]).Concat(ByFrequency(files[true])).Distinct()];
+        return words.Length > 0 ? Array.ConvertAll(words, Encoding.ASCII.GetBytes) : throw new InvalidOperationException($"There is no text in {string.Join(" or ", s_folders)}.");
     }
+
+    private static IEnumerable<string> ByFrequency(IEnumerable<string> files) => files.SelectMany(file => Words(File.ReadAllText(file))).CountBy(word => word)
+        .OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Key);
 
     private static IEnumerable<string> Words(string text)
     {
