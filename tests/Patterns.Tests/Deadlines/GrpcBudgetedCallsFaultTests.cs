@@ -80,9 +80,10 @@ public sealed class GrpcBudgetedCallsFaultTests
         await using var cluster = await OperationsCluster.StartAsync(_operations.All, TestOperations.Second);
         var client = new Operations.OperationsClient(cluster.Channels.To(TestOperations.Second));
         var request = new Call { Operation = "hold", Input = ByteString.CopyFrom(1, 0, 0, 0) };
+        await client.GetLedgerAsync(new LedgerRequest(), cancellationToken: TestStop); // connected by now
 
         var error = await Assert.ThrowsAsync<RpcException>(
-            async () => await client.RunAsync(request, deadline: TimeProvider.System.GetUtcNow().UtcDateTime.AddMilliseconds(300), cancellationToken: TestStop));
+            async () => await client.RunAsync(request, deadline: TimeProvider.System.GetUtcNow().UtcDateTime.AddSeconds(1), cancellationToken: TestStop));
 
         Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
         await Eventually.TrueAsync(() => !_operations.Cancelled.IsEmpty, s_soon, () => "the operation was not cancelled");
