@@ -3,6 +3,7 @@ using DistributedPatterns.Members;
 using DistributedPatterns.Supervision;
 using DistributedPatterns.Supervision.Engine;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
@@ -25,6 +26,23 @@ public static class SupervisionServiceCollectionExtensions
         configure?.Invoke(options);
         return services.AddSingleton(provider => new ChildDefinition(name, body(provider), options));
     }
+
+    /// <summary>Registers a <see cref="BackgroundService"/> as a child: what ends it is then its supervisor's to judge, not the host's. Do not register it as a hosted service too.</summary>
+    /// <remarks>Each start has an instance of its own, for one that failed may be in any state. It gives no signs of life, so it is not found when it hangs.</remarks>
+    public static IServiceCollection AddSupervisedService<TService>(this IServiceCollection services, string name, Action<ChildOptions>? configure = null)
+        where TService : BackgroundService => services.AddSupervisedChild(name, provider => async (_, cancellationToken) =>
+    {
+        using var service = ActivatorUtilities.CreateInstance<TService>(provider);
+        await service.StartAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            await service.ExecuteTask!.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await service.StopAsync(CancellationToken.None).ConfigureAwait(false); // waits for its end; how long is the supervisor's business
+        }
+    }, configure);
 
     /// <summary>Registers <see cref="ISupervisor"/> inside the process, under <see cref="Variants.Channel"/>; it runs with the host. Settings: <c>Patterns:Supervision:Channel</c>.</summary>
     public static IServiceCollection AddTaskSupervisor(this IServiceCollection services, Action<TaskSupervisorOptions>? configure = null)
