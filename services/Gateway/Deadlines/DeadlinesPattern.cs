@@ -19,7 +19,7 @@ internal sealed class DeadlinesPattern : GatewayPattern
 
     public override IReadOnlyList<string> Examples =>
     [
-        "'{here}/api/deadlines/distributed/?hops=3&work=io:50ms' -H 'Request-Timeout-Ms: 500'",
+        "'{here}/api/deadlines/distributed/?hops=3&work=io:50ms' -H 'Request-Timeout-Ms: 1000'",
         "'{here}/api/deadlines/distributed/?hops=3&work=io:50ms' -H 'Request-Timeout-Ms: 120'",
         "'{here}/api/deadlines/channel/?hops=3&work=io:50ms&unavailable=3&attempts=3'",
         "'{here}/api/deadlines/channel/?hops=2&work=io:1s&deaf=2' -H 'Request-Timeout-Ms: 100'",
