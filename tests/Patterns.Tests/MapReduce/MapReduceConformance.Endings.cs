@@ -48,6 +48,7 @@ public abstract partial class MapReduceConformance
         await Refused<MapReduceRequestException>(new("word-count", "us-constitution") { Parameters = One("field", "1") }, "no parameter 'field'");
         await Refused<MapReduceRequestException>(new("field-count", "us-constitution") { Parameters = One("field", "0") }, "'field' takes");
         await Refused<MapReduceRequestException>(new("field-count", "us-constitution") { Parameters = One("delimiter", "::") }, "'delimiter' takes");
+        await Refused<MapReduceRequestException>(new("field-count", "us-constitution") { Parameters = One("delimiter", new string(';', 5_000)) }, "4096 characters");
         Assert.Equal(default, await jobs.GetStatsAsync(TestStop));
 
         async Task Refused<T>(MapReduceRequest request, string mention) where T : MapReduceException =>
