@@ -32,6 +32,8 @@ internal sealed class MapReduceSystem : IAsyncDisposable
 
     public string Data => _folder.FullName;
 
+    public string KeyTag => _tag;
+
     /// <summary>Gets the files that jobs have at the moment.</summary>
     public IReadOnlyList<string> WorkFiles
     {

@@ -66,6 +66,21 @@ public abstract class RedisMapReduceFaultTests(SharedRedis shared, RedisKind kin
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task Commits_AreLostByRedis_TheirTasksAreDoneAgain()
+    {
+        var hold = new Hold(offset: 40_000);
+        await using var system = await StartAsync(null, jobs: new LongestLineJob(before: hold.Before));
+        var started = await system.MapReduce.StartAsync(s_lines with { Mappers = 2 }, TestStop);
+        await hold.Reached.WaitAsync(TestStop);
+        await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
+
+        Assert.True(await redis.GetDatabase().KeyDeleteAsync($"{{{system.KeyTag}}}:maps:{started.Id}"));
+        hold.Release();
+
+        await IsRightAsync(system, (await system.MapReduce.WaitAsync(started.Id, TestStop))!);
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task Reducer_DiesWithAPartition_AnotherOneReducesIt()
     {
         await using var system = await StartAsync(null, reducers: 0);

@@ -28,32 +28,26 @@ internal sealed partial class PhaseDriver(
         var commits = new Dictionary<int, TaskCommit>();
         var next = 0; // all before it are committed or open
         var looked = time.GetTimestamp();
-        try
+        while (true)
         {
-            while (true)
+            if (await store.FindAsync(job, cancellationToken).ConfigureAwait(false) is not { End: null } known) return null;
+            if (phase == TaskPhase.Reduce && known.Maps.Done < known.Maps.Total) return null;
+            var done = phase == TaskPhase.Map ? known.Maps.Done : known.Reduces.Done;
+            if (done != commits.Count) commits = await RefreshAsync(cancellationToken).ConfigureAwait(false);
+            if (commits.Count == total) return [.. Enumerable.Range(0, total).Select(task => commits[task])];
+            if (next == total && _open.Count == 0) next = 0; // Redis has lost commits that were there: a failover, or a kill
+            for (; next < total && _open.Count < window; next++)
             {
-                if (await store.FindAsync(job, cancellationToken).ConfigureAwait(false) is not { End: null } known) return null;
-                if (phase == TaskPhase.Reduce && known.Maps.Done < known.Maps.Total) return null;
-                var done = phase == TaskPhase.Map ? known.Maps.Done : known.Reduces.Done;
-                if (done != commits.Count) commits = await RefreshAsync(cancellationToken).ConfigureAwait(false);
-                if (commits.Count == total) return [.. Enumerable.Range(0, total).Select(task => commits[task])];
-                for (; next < total && _open.Count < window; next++)
-                {
-                    if (commits.ContainsKey(next)) continue;
-                    _open[next] = new TaskWatch(queue, $"{job}-{(phase == TaskPhase.Map ? 'm' : 'r')}{next}", orderOf(next));
-                    await _open[next].EnqueueAsync(cancellationToken).ConfigureAwait(false);
-                }
-                if (time.GetElapsedTime(looked) >= s_lookEvery)
-                {
-                    commits = await LookAsync(cancellationToken).ConfigureAwait(false);
-                    looked = time.GetTimestamp();
-                }
-                await bell.WaitAsync(s_pollAtMost, cancellationToken).ConfigureAwait(false);
+                if (commits.ContainsKey(next)) continue;
+                _open[next] = new TaskWatch(queue, $"{job}-{(phase == TaskPhase.Map ? 'm' : 'r')}{next}", orderOf(next));
+                await _open[next].EnqueueAsync(cancellationToken).ConfigureAwait(false);
             }
-        }
-        finally
-        {
-            Renewals += _open.Values.Sum(task => task.Renewals);
+            if (time.GetElapsedTime(looked) >= s_lookEvery)
+            {
+                commits = await LookAsync(cancellationToken).ConfigureAwait(false);
+                looked = time.GetTimestamp();
+            }
+            await bell.WaitAsync(s_pollAtMost, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -65,7 +59,6 @@ internal sealed partial class PhaseDriver(
         var commits = await store.CommitsAsync(job, phase, cancellationToken).ConfigureAwait(false);
         foreach (var task in _open.Keys.Where(commits.ContainsKey).ToArray())
         {
-            Renewals += _open[task].Renewals;
             // The attempt that lost need not go on.
             if (_open[task].HasBackup) await _open[task].CancelAsync().ConfigureAwait(false);
             _open.Remove(task);
@@ -86,6 +79,7 @@ internal sealed partial class PhaseDriver(
             if (!sight.IsOpen)
             {
                 LogRenewed(job, phase, number);
+                Renewals++;
                 await task.RenewAsync(cancellationToken).ConfigureAwait(false);
             }
             else if (sight.Held > slow && !task.HasBackup)

@@ -6,13 +6,11 @@ namespace DistributedPatterns.MapReduce.Coordination;
 internal sealed class TaskWatch(IWorkQueue<TaskOrder> queue, string idPrefix, TaskOrder order)
 {
     private long? _heldSince;
-
-    /// <summary>Gets how often an item was made anew because one was through and nothing of it counted.</summary>
-    public int Renewals { get; private set; }
+    private int _renewals; // an item was through, and nothing of it counted
 
     public bool HasBackup { get; private set; }
 
-    private string Id => Renewals == 0 ? idPrefix : $"{idPrefix}-r{Renewals}";
+    private string Id => _renewals == 0 ? idPrefix : $"{idPrefix}-r{_renewals}";
 
     private string BackupId => Id + "-b";
 
@@ -29,7 +27,7 @@ internal sealed class TaskWatch(IWorkQueue<TaskOrder> queue, string idPrefix, Ta
     /// <summary>Puts the task on the queue anew.</summary>
     public async Task RenewAsync(CancellationToken cancellationToken)
     {
-        (Renewals, HasBackup, _heldSince) = (Renewals + 1, false, null);
+        (_renewals, HasBackup, _heldSince) = (_renewals + 1, false, null);
         await EnqueueAsync(cancellationToken).ConfigureAwait(false);
     }
 
