@@ -1,7 +1,11 @@
 using System.Collections.Concurrent;
 using DistributedPatterns.Tests.Support;
+using Xunit.v3;
 
 [assembly: AssemblyFixture(typeof(SharedRedis))]
+
+// A fault test waits most of its time, for leases to end and servers to come back: two at a time leave two cores idle.
+[assembly: Parallelization(MaxThreads = 4)]
 
 namespace DistributedPatterns.Tests.Support;
 
