@@ -38,6 +38,21 @@ internal sealed class RedisRetainedSubscription<T> : RingSubscription<RedisSlot<
         await _leave().ConfigureAwait(false);
     }
 
+    /// <summary>Joins the ring at once where that has come as far as this subscription begins, or does so soon: then its policy holds from the first message.</summary>
+    public async Task BeginAsync(CancellationToken cancellationToken)
+    {
+        var since = _clock.GetTimestamp();
+        while (true)
+        {
+            var seen = Ring.Head;
+            lock (Gate)
+            {
+                if (TryGoLive() || _clock.GetElapsedTime(since) >= _pollEvery) return;
+            }
+            await ((Task)Ring.ParkAsync(Reader, seen).WaitAsync(_pollEvery, _clock, cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
     protected override int Read(Span<TopicItem<T>> items)
     {
         GoBackIfOvertaken();

@@ -92,6 +92,7 @@ public sealed class RedisRetainedTopic<T> : ITopic<T>, IRelayedTopic
         {
             var subscription = new RedisRetainedSubscription<T>(feed, _log, Follow, options, _options, start, _clock, _subscribers, _feed.LeaveAsync);
             _subscribers.Add(subscription);
+            if (options.Start == TopicStart.Now) await subscription.BeginAsync(cancellationToken).ConfigureAwait(false);
             return subscription;
         }
         catch
