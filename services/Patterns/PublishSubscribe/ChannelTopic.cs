@@ -63,7 +63,7 @@ public sealed class ChannelTopic<T> : ITopic<T>, IRelayedTopic
         var capacity = options.CapacityIn(_buffer);
         var (start, mark) = (default(TopicPosition), default(TopicItem<T>?));
         var kind = RingSubscription<ChannelSlot<T>, T>.KindOf(options.Overflow, waits: true);
-        var reader = _ring.Join(kind, capacity, options.WaitLimit, (head, oldest) =>
+        var reader = _ring.Join(kind, options.ReachIn(_buffer), options.WaitLimit, (head, oldest) =>
         {
             oldest = Math.Max(oldest, head - capacity);
             if (options.Start.Position is not { } from)

@@ -78,7 +78,7 @@ public sealed class RedisEphemeralTopic<T> : ITopic<T>
         try
         {
             var start = default(TopicPosition);
-            var reader = feed.Ring.Join(RingSubscription<RedisSlot<T>, T>.KindOf(options.Overflow, waits: false), capacity, default, (head, _) =>
+            var reader = feed.Ring.Join(RingSubscription<RedisSlot<T>, T>.KindOf(options.Overflow, waits: false), options.ReachIn(_options.Buffer), default, (head, _) =>
             {
                 start = feed.Ring.Last();
                 return head;

@@ -5,7 +5,7 @@ namespace DistributedPatterns.PublishSubscribe;
 /// <summary>A subscriber of a retained topic: it reads the log by itself until it has caught up with the process's ring, and from then on the ring.</summary>
 internal sealed class RedisRetainedSubscription<T> : RingSubscription<RedisSlot<T>, T>
 {
-    private readonly RedisRetainedFeed<T> _feed;
+    private readonly int _reach;
     private readonly RedisTopicLog _log;
     private readonly Func<TopicPosition, RedisLogCursor<T>> _follow;
     private readonly TimeSpan _pollEvery;
@@ -23,7 +23,7 @@ internal sealed class RedisRetainedSubscription<T> : RingSubscription<RedisSlot<
         TopicPosition start, TimeProvider clock, Subscribers host, Func<Task> leave)
         : base(feed.Ring, Dormant(feed.Ring), options, options.CapacityIn(topic.Buffer), start, host)
     {
-        (_feed, _log, _follow, _pollEvery, _clock, _leave) = (feed, log, follow, topic.PollEvery, clock, leave);
+        (_reach, _log, _follow, _pollEvery, _clock, _leave) = (options.ReachIn(topic.Buffer), log, follow, topic.PollEvery, clock, leave);
         _cursor = follow(start);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(feed.Stopping);
         _stopping = _stop.Token;
@@ -115,7 +115,7 @@ internal sealed class RedisRetainedSubscription<T> : RingSubscription<RedisSlot<
     private bool TryGoLive()
     {
         var kind = Overflow == OverflowPolicy.Wait ? RingReaderKind.GoesBack : KindOf(Overflow, waits: false);
-        if (_feed.Ring.Join(kind, Capacity, default, (_, oldest) => Ring.Find(Last) is { } next && next >= oldest ? next : -1) is not { } reader) return false;
+        if (Ring.Join(kind, _reach, default, (_, oldest) => Ring.Find(Last) is { } next && next >= oldest ? next : -1) is not { } reader) return false;
         Ring.Remove(Reader);
         (Reader, _isLive) = (reader, true);
         return true;

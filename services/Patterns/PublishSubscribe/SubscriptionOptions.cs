@@ -17,11 +17,15 @@ public sealed class SubscriptionOptions
 
     /// <summary>Gets or sets how many messages may wait for this subscriber.</summary>
     /// <value>From 1 to the topic's <see cref="TopicOptions.Buffer"/>, which it is unless set. 1 with <see cref="OverflowPolicy.Latest"/>.</value>
+    /// <remarks>Messages about other subjects count until they are passed over, by the next read.</remarks>
     public int? Capacity { get; set; }
 
     /// <summary>Gets or sets how long publishers wait for a subscriber with <see cref="OverflowPolicy.Wait"/> that reads nothing at all, before it is cut off.</summary>
     /// <value>From zero to 1 hour; 1 second unless set. One that reads, however slowly, is waited for.</value>
     public TimeSpan WaitLimit { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Returns how far behind its reader may be: for the latest message of some subjects as far as the ring goes.</summary>
+    internal int ReachIn(int buffer) => Overflow == OverflowPolicy.Latest ? buffer : CapacityIn(buffer);
 
     internal int CapacityIn(int buffer)
     {
@@ -43,7 +47,7 @@ public enum OverflowPolicy
     /// <summary>It misses what comes until it has read something.</summary>
     DropNewest,
 
-    /// <summary>It gets the newest message alone.</summary>
+    /// <summary>It gets the newest message alone, of those that it listens to.</summary>
     Latest,
 
     /// <summary>It misses nothing. In one process publishers wait for it, within its limit; a retained topic lets it read on from the log instead.</summary>

@@ -1,6 +1,5 @@
 using DistributedPatterns.PublishSubscribe;
 using DistributedPatterns.Tests.ProducerConsumer;
-using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 
 namespace DistributedPatterns.Tests.PublishSubscribe;
@@ -29,7 +28,7 @@ public sealed class ChannelTopicTests
     {
         await using var topic = Topic<int>();
         await using var subscription = await topic.SubscribeAsync(new() { Capacity = 2, Overflow = OverflowPolicy.Wait }, TestStop);
-        await topic.PublishAsync(new[] { 1, 2 }, cancellationToken: TestStop);
+        await topic.PublishAsync(Enumerable.Range(1, 2).ToArray(), cancellationToken: TestStop);
 
         var third = topic.PublishAsync(3, cancellationToken: TestStop).AsTask();
         Assert.False(third.IsCompleted);
@@ -44,7 +43,7 @@ public sealed class ChannelTopicTests
         await using var topic = Topic<int>();
         await using var stuck = await topic.SubscribeAsync(new() { Capacity = 2, Overflow = OverflowPolicy.Wait, WaitLimit = TimeSpan.FromSeconds(5) }, TestStop);
         await using var other = await topic.SubscribeAsync(new(), TestStop);
-        await topic.PublishAsync(new[] { 1, 2 }, cancellationToken: TestStop);
+        await topic.PublishAsync(Enumerable.Range(1, 2).ToArray(), cancellationToken: TestStop);
 
         var third = topic.PublishAsync(3, cancellationToken: TestStop).AsTask();
         _clock.Advance(TimeSpan.FromSeconds(4.9));
@@ -52,7 +51,7 @@ public sealed class ChannelTopicTests
         _clock.Advance(TimeSpan.FromSeconds(0.1));
 
         await third;
-        for (var i = 4; i <= 10; i++) Assert.True(topic.PublishAsync(i, cancellationToken: TestStop).IsCompletedSuccessfully);
+        for (var i = 4; i <= 10; i++) Assert.True(topic.PublishAsync(i, cancellationToken: TestStop).AsTask().IsCompletedSuccessfully);
         var cutOff = await Assert.ThrowsAsync<SubscriberDisconnectedException>(async () => await stuck.WaitToReadAsync(TestStop));
         Assert.Equal((OverflowPolicy.Wait, 2), (cutOff.Overflow, cutOff.Capacity));
         Assert.True(stuck.Ledger is { Received: 0, Balances: true }, $"{stuck.Ledger}");

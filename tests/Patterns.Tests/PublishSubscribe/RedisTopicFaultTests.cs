@@ -153,7 +153,7 @@ public sealed class RedisTopicFaultTests
 
         await server.PauseAsync();
         var publishing = topic.PublishAsync(2, cancellationToken: TestStop).AsTask();
-        await Assert.ThrowsAsync<TimeoutException>(() => publishing.WaitAsync(TimeSpan.FromSeconds(2), TimeProvider.System)); // several tries are on their way by now
+        await Assert.ThrowsAsync<TimeoutException>(() => publishing.WaitAsync(TimeSpan.FromSeconds(2), TimeProvider.System, TestStop)); // several tries are on their way by now
         await server.ResumeAsync();
         await publishing;
         await topic.PublishAsync(3, cancellationToken: TestStop);

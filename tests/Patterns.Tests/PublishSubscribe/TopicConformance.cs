@@ -124,6 +124,26 @@ public abstract partial class TopicConformance<T>(Payloads<T> payloads)
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task Latest_OfSomeSubjects_IsNotLostToOthers()
+    {
+        await using var topic = Create(new(Buffer: 64));
+        await using var subscription = await topic.SubscribeAsync(new() { Overflow = OverflowPolicy.Latest, Subjects = "wanted" }, TestStop);
+        await using var witness = await topic.SubscribeAsync(new(), TestStop);
+
+        await topic.PublishAsync(Many(0, 3), "wanted", TestStop);
+        await topic.PublishAsync(Many(3, 20), "others", TestStop);
+        await ReadAsync(witness, 23);
+
+        Assert.True(subscription.TryRead(out var mark));
+        var between = subscription.Position;
+        Assert.True(subscription.TryRead(out var item));
+        Assert.Equal((TopicItemKind.Dropped, 2, 2), (mark.Kind, mark.Missed, between.Sequence));
+        Assert.Equal((Payloads.Of(2), 23), (item.Message, subscription.Position.Sequence));
+        Assert.Equal(new SubscriptionLedger(23, 1, 20, 2, 0, 0), subscription.Ledger);
+        Assert.False(subscription.TryRead(out var _));
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task Disconnect_OneMoreThanTheBufferTakes_CutsOffAndSaysSo()
     {
         await using var topic = Create(new(Buffer: 16));

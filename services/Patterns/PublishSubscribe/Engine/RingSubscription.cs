@@ -1,7 +1,7 @@
 namespace DistributedPatterns.PublishSubscribe.Engine;
 
 /// <summary>A subscription that reads a ring: it filters, marks what is missing, and keeps the account.</summary>
-internal class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber where TSlot : struct, IRingSlot<T>
+internal partial class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber where TSlot : struct, IRingSlot<T>
 {
     private readonly SubjectPattern _subjects;
     private readonly Subscribers _host;
@@ -27,6 +27,7 @@ internal class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber
         _subjects = new SubjectPattern(options.Subjects);
         SubjectText = options.Subjects;
         _isPlain = _subjects.IsEverything && typeof(TSlot) == typeof(ChannelSlot<T>);
+        _scratch = Overflow == OverflowPolicy.Latest ? new TopicItem<T>[64] : [];
         if (first is { } mark) (_carry, _hasCarry) = (mark, true);
     }
 
@@ -34,7 +35,7 @@ internal class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber
     {
         get
         {
-            lock (Gate) return Last;
+            lock (Gate) return _newest.Count > 0 ? _handedOut : Last;
         }
     }
 
@@ -91,7 +92,7 @@ internal class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber
         {
             if (IsOver) return 0;
             var before = _received;
-            var count = Read(items);
+            var count = Overflow == OverflowPolicy.Latest ? ReadLatest(items) : Read(items);
             _host.Telemetry.Consumed((int)(_received - before));
             return count;
         }
@@ -142,7 +143,7 @@ internal class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber
         if (_isDisposed) return false;
         IsToBeCutOff();
         if (_cutOff is not null) throw _cutOff;
-        if (_hasCarry || Reader.HasNews) return true;
+        if (_hasCarry || _newest.Count > 0 || Reader.HasNews) return true;
         return Ring.IsClosed ? Reader.HasNews : null; // what was written before it was closed is seen only now
     }
 
@@ -216,9 +217,8 @@ internal class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber
     /// <summary>Returns the mark of what is missing between the last item and this one.</summary>
     private TopicItem<T>? MissingBefore(TopicItem<T> next)
     {
-        var at = next.Position;
-        var before = at with { Sequence = at.Sequence - (next.IsMessage ? 1 : next.Missed), Place = Math.Max(0, at.Place - (next.IsMessage ? 1 : 0)) };
-        if (!IsSameGeneration(at)) return next.Kind == TopicItemKind.Reset ? null : TopicItem<T>.Mark(TopicItemKind.Reset, before);
+        var before = Before(next);
+        if (!IsSameGeneration(before)) return next.Kind == TopicItemKind.Reset ? null : TopicItem<T>.Mark(TopicItemKind.Reset, before);
         return before.Sequence > Last.Sequence ? TopicItem<T>.Mark(TopicItemKind.Dropped, before, before.Sequence - Last.Sequence) : null;
     }
 
@@ -227,6 +227,10 @@ internal class RingSubscription<TSlot, T> : ISubscription<T>, ICountedSubscriber
         var head = Ring.Last();
         return IsSameGeneration(head) ? Math.Max(0, head.Sequence - Last.Sequence) : 0;
     }
+
+    private static TopicPosition Before(TopicItem<T> item) => item.IsMessage
+        ? item.Position with { Sequence = item.Sequence - 1, Place = Math.Max(0, item.Position.Place - 1) }
+        : item.Position with { Sequence = item.Sequence - item.Missed };
 
     // Before the first message there is no generation.
     private bool IsSameGeneration(TopicPosition other) => other.Generation == Last.Generation || Last.Generation == 0;
