@@ -15,6 +15,7 @@ internal static class GatewayExtensions
     {
         services.AddOptions<GatewayOptions>().BindConfiguration("Gateway").ValidateDataAnnotations().ValidateOnStart();
         services.AddHttpForwarder().AddSingleton<OwnerFilter>();
+        services.AddSingleton<WatcherPlaces>();
         services.AddSingleton<UploadStore>().AddHostedService(provider => provider.GetRequiredService<UploadStore>());
         foreach (var pattern in GatewayPatterns.All) pattern.AddServices(services);
 

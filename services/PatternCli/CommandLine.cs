@@ -5,6 +5,7 @@ using DistributedPatterns.PatternCli.FanOutFanIn;
 using DistributedPatterns.PatternCli.MapReduce;
 using DistributedPatterns.PatternCli.Pipelines;
 using DistributedPatterns.PatternCli.ProducerConsumer;
+using DistributedPatterns.PatternCli.PublishSubscribe;
 using DistributedPatterns.PatternCli.RateLimiting;
 using DistributedPatterns.PatternCli.Supervision;
 using DistributedPatterns.PatternCli.WorkerPool;
@@ -31,6 +32,7 @@ internal static class CommandLine
         new DeadlinesCommand(),
         new SupervisionCommand(),
         new MapReduceCommand(),
+        new PublishSubscribeCommand(),
     ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));

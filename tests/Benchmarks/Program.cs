@@ -4,6 +4,7 @@ using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.MapReduce;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.ProducerConsumer;
+using DistributedPatterns.Benchmarks.PublishSubscribe;
 using DistributedPatterns.Benchmarks.RateLimiting;
 using DistributedPatterns.Benchmarks.Supervision;
 using DistributedPatterns.Benchmarks.WorkerPool;
@@ -16,6 +17,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
     ["map-reduce"] = MapReduceBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,
     ["producer-consumer"] = ProducerConsumerBenchmarks.Create,
+    ["publish-subscribe"] = PublishSubscribeBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
     ["supervision"] = SupervisionBenchmarks.Create,
     ["worker-pool"] = WorkerPoolBenchmarks.Create,

@@ -1,41 +1,22 @@
 using System.Globalization;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using DistributedPatterns.Gateway.Problems;
 using DistributedPatterns.Pipeline;
-using Microsoft.Extensions.Options;
 
 namespace DistributedPatterns.Gateway.Pipelines;
 
-/// <summary>Streams the progress of runs to those who watch, at most <see cref="GatewayOptions.MaxWatchers"/> at the same time.</summary>
+/// <summary>Streams the progress of runs to those who watch.</summary>
 /// <remarks>An event is a snapshot, so a slow watcher misses snapshots between, never the last one, and nothing is kept for it.</remarks>
-internal sealed class RunWatchers(IOptions<GatewayOptions> options, TimeProvider time, IHostApplicationLifetime lifetime)
+internal sealed class RunWatchers(WatcherPlaces places, TimeProvider time, IHostApplicationLifetime lifetime)
 {
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan s_heartbeat = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_reconnectAfter = TimeSpan.FromSeconds(2);
 
-    private int _count;
+    public int Count => places.Count;
 
-    public int Count => Volatile.Read(ref _count);
-
-    /// <summary>Takes a place among the watchers until the request ends.</summary>
-    /// <exception cref="ProblemException">There is none left.</exception>
-    public void Enter(HttpContext http)
-    {
-        if (Interlocked.Increment(ref _count) > options.Value.MaxWatchers)
-        {
-            Interlocked.Decrement(ref _count);
-            throw new ProblemException(ProblemKind.TooManyWatchers,
-                $"{options.Value.MaxWatchers} of {options.Value.MaxWatchers} event streams are open (Gateway:MaxWatchers). Poll the run with ?wait= instead.");
-        }
-        // Not in the stream's own end: a client that left at once never begins to read it.
-        http.Response.OnCompleted(() =>
-        {
-            Interlocked.Decrement(ref _count);
-            return Task.CompletedTask;
-        });
-    }
+    /// <inheritdoc cref="WatcherPlaces.Enter"/>
+    public void Enter(HttpContext http) => places.Enter(http, "Poll the run with ?wait= instead.");
 
     /// <summary>Yields the run's status now, after changes, every 15 seconds without one as <c>heartbeat</c>, and as <c>ended</c> at its end.</summary>
     /// <param name="lastEventId">What a client that was cut off saw last: numbering goes on behind it.</param>

@@ -91,7 +91,7 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
     public static readonly ProblemKind OperationUnavailable = new("operation-unavailable", 503, "An operation is not available at present",
         "Wait as long as Retry-After says, or let the gateway try again inside the budget with attempts=.");
     public static readonly ProblemKind TooManyWatchers = new("too-many-watchers", 503, "Too many event streams are open",
-        "Wait as long as Retry-After says, or poll the run instead.");
+        "Wait as long as Retry-After says. The detail says what to do without a stream.");
     public static readonly ProblemKind BrokerUnavailable = new("broker-unavailable", 503, "Redis, or a service behind it, cannot be reached",
         "Wait as long as Retry-After says. The channel variants need no Redis and go on.");
     public static readonly ProblemKind DeadlineExceeded = new("deadline-exceeded", 504, "The time limit ran out before the work was done",

@@ -48,6 +48,25 @@ internal sealed class PatientClient : IDisposable
         }
     }
 
+    /// <summary>Opens an event stream; <see langword="null"/> when it cannot be had just now.</summary>
+    public async Task<HttpResponseMessage?> OpenAsync(string path, string? lastEventId, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        if (lastEventId is not null) request.Headers.Add("Last-Event-ID", lastEventId);
+        try
+        {
+            var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (response.IsSuccessStatusCode) return response;
+            using (response) AssertIsClear(response, $"GET {path}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(cancellationToken)}");
+        }
+        catch (HttpRequestException)
+        {
+            // The gateway died under the request, or is not back yet.
+        }
+        Interlocked.Increment(ref _retries);
+        return null;
+    }
+
     public void Dispose() => _http.Dispose();
 
     private static void AssertIsClear(HttpResponseMessage response, string what)

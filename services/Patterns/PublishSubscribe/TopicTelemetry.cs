@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using DistributedPatterns.Diagnostics;
+
+namespace DistributedPatterns.PublishSubscribe;
+
+/// <summary>What a topic tells: OpenTelemetry's names for messaging where it has one, <c>patterns.pubsub.*</c> for the rest.</summary>
+internal sealed class TopicTelemetry(string topic, string variant, string system)
+{
+    private static readonly Counter<long> s_sent = PatternsTelemetry.Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}", "Messages that were published.");
+    private static readonly Counter<long> s_consumed = PatternsTelemetry.Meter.CreateCounter<long>("messaging.client.consumed.messages", "{message}", "Messages that subscribers read.");
+    private static readonly Counter<long> s_dropped = PatternsTelemetry.Meter.CreateCounter<long>("patterns.pubsub.dropped", "{message}", "Messages that a subscriber's policy gave up.");
+    private static readonly Counter<long> s_gap = PatternsTelemetry.Meter.CreateCounter<long>("patterns.pubsub.gap", "{message}", "Messages that were no longer there.");
+    private static readonly Counter<long> s_disconnected = PatternsTelemetry.Meter.CreateCounter<long>("patterns.pubsub.disconnected", "{subscriber}", "Subscribers that were cut off.");
+    private static readonly Counter<long> s_resets = PatternsTelemetry.Meter.CreateCounter<long>("patterns.pubsub.resets", "{reset}", "How often a topic had lost what it knew.");
+
+    private readonly KeyValuePair<string, object?>[] _tags =
+    [
+        new(PatternsTelemetry.PatternTag, "publish-subscribe"),
+        new(PatternsTelemetry.VariantTag, variant),
+        new("messaging.system", system),
+        new("messaging.destination.name", topic),
+    ];
+
+    /// <summary>Begins the span of a publish that leaves the process.</summary>
+    public Activity? StartSend(int count) => PatternsTelemetry.Source.StartActivity("send", ActivityKind.Producer, default(ActivityContext), _tags)
+        ?.SetTag("messaging.operation.name", "send").SetTag("messaging.operation.type", "send").SetTag("messaging.batch.message_count", count);
+
+    public void Sent(int count)
+    {
+        if (s_sent.Enabled) s_sent.Add(count, _tags);
+    }
+
+    public void Consumed(int count)
+    {
+        if (s_consumed.Enabled && count > 0) s_consumed.Add(count, _tags);
+    }
+
+    public void Missed(TopicItemKind kind, long count, OverflowPolicy policy)
+    {
+        switch (kind)
+        {
+            case TopicItemKind.Dropped:
+                s_dropped.Add(count, [.. _tags, new("policy", policy.ToString())]);
+                break;
+            case TopicItemKind.Gap:
+                s_gap.Add(count, _tags);
+                break;
+            default:
+                s_resets.Add(1, _tags);
+                break;
+        }
+    }
+
+    public void Disconnected() => s_disconnected.Add(1, _tags);
+}
