@@ -30,7 +30,7 @@ public static class SingleFlightServiceCollectionExtensions
         return services
             .AddSingleton<FlightDefinition>(provider => FileDigest.Create(provider.GetRequiredService<MapReduceInputs>()))
             .AddSingleton<FlightDefinition>(provider => SimulatedFlight.Create(
-                provider.GetRequiredService<IOptions<MembersOptions>>().Value.Id, provider.GetRequiredService<TimeProvider>()));
+                provider.GetRequiredService<IOptions<MembersOptions>>().Value.Id is { Length: > 0 } id ? id : "local", provider.GetRequiredService<TimeProvider>()));
     }
 
     /// <summary>Registers <see cref="ISingleFlight"/> inside the process, under <see cref="Variants.Channel"/>. Settings: <c>Patterns:SingleFlight:Channel</c>.</summary>

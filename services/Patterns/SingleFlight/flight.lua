@@ -45,6 +45,7 @@ if op == 'join' then
     leave()
     return {state == 'D' and 'done' or 'error', rtok, string.sub(result, at)}
   end
+  if owner == me and newest >= last then runs = false end  -- it has given that run up: the next one has a token of its own
   if runs and owner ~= me then
     n = n + 1
     others[n] = me .. ' ' .. fmt(now + lease)

@@ -26,16 +26,16 @@ internal sealed class FlightGroup<TIn, TOut>(FlightDefinition<TIn, TOut> work, F
         lock (table.Gate)
         {
             if (_kept.TryGetValue(key, out kept)) return Cached(kept); // it landed a moment ago
-            table.Admit(work.Name);
-            if (_open.TryGetValue(key, out flight))
+            var isThere = _open.TryGetValue(key, out flight);
+            if (table.Refuse(work.Name, opens: !isThere) is { } why) return ValueTask.FromException<FlightResult<TOut>>(why);
+            if (isThere)
             {
-                flight.Joined++;
+                flight!.Joined++;
             }
             else
             {
-                flight = new LocalFlight<TIn, TOut>(this, key, input, call.Ttl);
-                table.Open(work.Name, flight);
-                _open.Add(key, flight);
+                _open.Add(key, flight = new LocalFlight<TIn, TOut>(this, key, input, call.Ttl));
+                table.Open(flight);
                 place = FlightRole.Led;
             }
             table.Counts.Waiting++;

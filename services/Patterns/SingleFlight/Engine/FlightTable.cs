@@ -45,20 +45,25 @@ internal sealed class FlightTable
     public FlightGroup<TIn, TOut> Find<TIn, TOut>(string work) => Find(work) as FlightGroup<TIn, TOut>
         ?? throw new UnknownFlightException($"Work '{work}' is not {typeof(TIn).Name} → {typeof(TOut).Name}.");
 
-    /// <summary>Counts a caller in, or refuses it. Under the gate.</summary>
-    public void Admit(string work)
+    /// <summary>Counts a caller, and says why it is refused, if it is. Under the gate.</summary>
+    /// <param name="work">What it asks for.</param>
+    /// <param name="opens">Whether it needs a flight of its own.</param>
+    public SingleFlightException? Refuse(string work, bool opens)
     {
         Counts.Ask();
-        if (_idle is not null) throw Refuse(work, new SingleFlightStoppedException());
-        if (Counts.Waiting >= _options.MaxCallers) throw Refuse(work, new FlightsFullException("callers wait", _options.MaxCallers, nameof(_options.MaxCallers)));
+        SingleFlightException? why =
+            _idle is not null ? new SingleFlightStoppedException()
+            : Counts.Waiting >= _options.MaxCallers ? new FlightsFullException("callers wait", _options.MaxCallers, nameof(_options.MaxCallers))
+            : opens && _flying.Count >= _options.MaxFlights ? new FlightsFullException("flights are under way", _options.MaxFlights, nameof(_options.MaxFlights))
+            : null;
+        if (why is null) return null;
+        Counts.Refuse();
+        SingleFlightTelemetry.Count(Variant, work, "refused");
+        return why;
     }
 
-    /// <summary>Takes a flight on, or refuses it. Under the gate.</summary>
-    public void Open(string work, LocalFlight flight)
-    {
-        if (_flying.Count >= _options.MaxFlights) throw Refuse(work, new FlightsFullException("flights are under way", _options.MaxFlights, nameof(_options.MaxFlights)));
-        _flying.Add(flight);
-    }
+    /// <summary>Takes a flight on. Under the gate.</summary>
+    public void Open(LocalFlight flight) => _flying.Add(flight);
 
     public void Close(LocalFlight flight)
     {
@@ -146,12 +151,5 @@ internal sealed class FlightTable
     private void EndWhenIdle()
     {
         if (_idle is not null && _flying.Count == 0 && Counts.Running == 0) _idle.TrySetResult();
-    }
-
-    private SingleFlightException Refuse(string work, SingleFlightException why)
-    {
-        Counts.Refuse();
-        SingleFlightTelemetry.Count(Variant, work, "refused");
-        return why;
     }
 }

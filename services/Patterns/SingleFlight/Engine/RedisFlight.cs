@@ -12,7 +12,7 @@ internal sealed partial class RedisFlight<TIn, TOut>(FlightOrder<TIn, TOut> orde
 
     // A new one for each flight: who joins again after leaving must not inherit what it had.
     private readonly string _owner = Guid.NewGuid().ToString("N");
-    private readonly FlightPlace _place = script.PlaceOf(order.Work.Name, order.Key);
+    private readonly RedisFlightPlace _place = script.PlaceOf(order.Work.Name, order.Key);
     private long _sentAt;
 
     /// <summary>Flies until there is an outcome, or nobody here waits for it.</summary>

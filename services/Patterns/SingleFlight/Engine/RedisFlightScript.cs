@@ -16,30 +16,30 @@ internal sealed class RedisFlightScript(IConnectionMultiplexer redis, RedisSingl
     public TimeProvider Time => time;
 
     /// <summary>Returns where a flight lies: each has a hash tag of its own, so that flights spread over a cluster.</summary>
-    public FlightPlace PlaceOf(string work, string key)
+    public RedisFlightPlace PlaceOf(string work, string key)
     {
         var name = $"{work}:{key}";
         var tag = $"{{{options.KeyTag}:{name}}}";
-        return new FlightPlace(name, [$"{tag}:run", $"{tag}:result", $"{tag}:waiters"]);
+        return new RedisFlightPlace(name, [$"{tag}:run", $"{tag}:result", $"{tag}:waiters"]);
     }
 
     /// <summary>Begins to listen for news of a flight.</summary>
-    public RedisDoorbell.Listener Listen(FlightPlace place) => _doorbell.Listen(place.Name);
+    public RedisDoorbell.Listener Listen(RedisFlightPlace place) => _doorbell.Listen(place.Name);
 
     /// <summary>Tells all processes that there is news of a flight. It may get lost; who waits also looks by itself.</summary>
-    public Task RingAsync(FlightPlace place) => redis.GetSubscriber().PublishAsync(_channel, place.Name, CommandFlags.FireAndForget);
+    public Task RingAsync(RedisFlightPlace place) => redis.GetSubscriber().PublishAsync(_channel, place.Name, CommandFlags.FireAndForget);
 
     /// <summary>Calls once.</summary>
-    public async Task<RedisResult[]> CallAsync(FlightPlace place, string op, string owner, params RedisValue[] more) =>
+    public async Task<RedisResult[]> CallAsync(RedisFlightPlace place, string op, string owner, params RedisValue[] more) =>
         (RedisResult[])(await s_script.EvaluateAsync(redis.GetDatabase(), place.Keys, [op, owner, _leaseMs, .. more]).ConfigureAwait(false))!;
 
     /// <summary>Calls until Redis answers, at most for <see cref="RedisSingleFlightOptions.RetryFor"/>.</summary>
-    public Task<RedisResult[]> InsistAsync(FlightPlace place, string op, string owner, CancellationToken cancellationToken, params RedisValue[] more) =>
+    public Task<RedisResult[]> InsistAsync(RedisFlightPlace place, string op, string owner, CancellationToken cancellationToken, params RedisValue[] more) =>
         InsistAsync(static () => { }, place, op, owner, cancellationToken, more);
 
-    /// <inheritdoc cref="InsistAsync(FlightPlace, string, string, CancellationToken, RedisValue[])"/>
+    /// <inheritdoc cref="InsistAsync(RedisFlightPlace, string, string, CancellationToken, RedisValue[])"/>
     /// <param name="sending">Told before each attempt: a lease counts from the last.</param>
-    public Task<RedisResult[]> InsistAsync(Action sending, FlightPlace place, string op, string owner, CancellationToken cancellationToken, params RedisValue[] more) =>
+    public Task<RedisResult[]> InsistAsync(Action sending, RedisFlightPlace place, string op, string owner, CancellationToken cancellationToken, params RedisValue[] more) =>
         _retry.RunAsync(
             () =>
             {
@@ -51,4 +51,4 @@ internal sealed class RedisFlightScript(IConnectionMultiplexer redis, RedisSingl
 }
 
 /// <summary>A flight's name on the doorbell, and its keys.</summary>
-internal sealed record FlightPlace(string Name, RedisKey[] Keys);
+internal sealed record RedisFlightPlace(string Name, RedisKey[] Keys);
