@@ -46,21 +46,21 @@ public interface ISingleFlight
 /// <summary>How a call is made.</summary>
 public readonly record struct FlightCall
 {
-    /// <summary>The longest time to live.</summary>
-    public static readonly TimeSpan MaxTtl = TimeSpan.FromDays(1);
+    /// <summary>The longest time to live, and to wait.</summary>
+    public static readonly TimeSpan MaxTime = TimeSpan.FromDays(1);
 
     /// <summary>Gets how long the result answers calls that come later.</summary>
     /// <value>From 0, only those who wait get it, to 1 day; 0 unless set. That of the call that starts the run counts.</value>
     public TimeSpan Ttl { get; init; }
 
     /// <summary>Gets how long this caller waits at most.</summary>
-    /// <value>More than 0; no limit but its token unless set. The others wait on.</value>
+    /// <value>More than 0, up to 1 day; no limit but its token unless set. The others wait on.</value>
     public TimeSpan? WaitLimit { get; init; }
 
     internal FlightCall Checked()
     {
-        if (Ttl < TimeSpan.Zero || Ttl > MaxTtl) throw new ArgumentOutOfRangeException(nameof(Ttl), Ttl, $"Ttl takes 0 to {MaxTtl}.");
-        if (WaitLimit <= TimeSpan.Zero) throw new ArgumentOutOfRangeException(nameof(WaitLimit), WaitLimit, "WaitLimit takes more than 0.");
+        if (Ttl < TimeSpan.Zero || Ttl > MaxTime) throw new ArgumentOutOfRangeException(nameof(Ttl), Ttl, $"Ttl takes 0 to {MaxTime}.");
+        if (WaitLimit <= TimeSpan.Zero || WaitLimit > MaxTime) throw new ArgumentOutOfRangeException(nameof(WaitLimit), WaitLimit, $"WaitLimit takes more than 0, up to {MaxTime}.");
         return this;
     }
 }

@@ -36,8 +36,11 @@ public sealed class FlightScriptTests(SharedRedis shared)
                     var reply = await flight.CallAsync("join", me, newest, "-");
                     var token = (long)reply[1];
                     Assert.True(token >= newest);
-                    newest = token;
-                    if ((string)reply[0]! == "wait") continue;
+                    if ((string)reply[0]! == "wait")
+                    {
+                        newest = token;
+                        continue;
+                    }
                     if ((string)reply[0]! == "lead")
                     {
                         Assert.Equal(me, leaders.GetOrAdd(token, me));

@@ -29,12 +29,25 @@ internal sealed partial class RedisFlight<TIn, TOut>
         table.CountStart();
         // Not on this path, which has to renew the lease.
         var work = Task.Run(() => order.Work.RunAsync(order.Input, new FlightContext(order.Key, token, cancel.Token)));
-        var hold = await HoldAsync(work, token, bell).ConfigureAwait(false);
-        if (hold == Hold.Done) return await PublishAsync(token, await work.ConfigureAwait(false)).ConfigureAwait(false);
-
-        await cancel.CancelAsync().ConfigureAwait(false);
-        _ = CountWhenEndedAsync(work, hold == Hold.Lost ? RunEnd.Unpublished : RunEnd.Cancelled); // it may ignore its token; the table waits for it when the process stops
-        return hold == Hold.Lost ? null : Landing<TOut>.Stopped();
+        var hold = Hold.Lost;
+        try
+        {
+            hold = await HoldAsync(work, token, bell).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (hold != Hold.Done)
+            {
+                await cancel.CancelAsync().ConfigureAwait(false);
+                _ = CountWhenEndedAsync(work, hold == Hold.Lost ? RunEnd.Unpublished : RunEnd.Cancelled); // it may ignore its token; the table waits for it when the process stops
+            }
+        }
+        return hold switch
+        {
+            Hold.Done => await PublishAsync(token, await work.ConfigureAwait(false)).ConfigureAwait(false),
+            Hold.Lost => null,
+            _ => Landing<TOut>.Stopped(),
+        };
     }
 
     /// <summary>Renews the lease until the work has ended, or need not go on.</summary>
@@ -62,7 +75,7 @@ internal sealed partial class RedisFlight<TIn, TOut>
                 }
                 renewedAt = sentAt;
             }
-            catch (Exception error) when (RedisRetry.IsOutage(error))
+            catch (Exception error) when (IsAway(error))
             {
                 // The next one may get through, as long as the lease is not over.
                 _ = IgnoreAsync(call);

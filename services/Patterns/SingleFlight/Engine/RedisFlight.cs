@@ -36,6 +36,8 @@ internal sealed partial class RedisFlight<TIn, TOut>(FlightOrder<TIn, TOut> orde
                     case "error":
                         var (type, reason) = ReadError((string)reply[2]!);
                         return Landing<TOut>.Failed(role => new FlightFailedException(order.Work.Name, order.Key, role, type, reason), FlightRole.Joined);
+                    case "lead" when script.Time.GetElapsedTime(_sentAt) > options.Lease / 3:
+                        continue; // an answer that was long on its way: ask again, which renews the lease
                     case "lead":
                         if (await LeadAsync(token, bell).ConfigureAwait(false) is { } landing) return landing;
                         break; // replaced: wait for the successor
@@ -52,7 +54,7 @@ internal sealed partial class RedisFlight<TIn, TOut>(FlightOrder<TIn, TOut> orde
             await LeaveAsync().ConfigureAwait(false);
             return Landing<TOut>.Stopped();
         }
-        catch (Exception error) when (RedisRetry.IsOutage(error))
+        catch (Exception error) when (IsAway(error))
         {
             return Landing<TOut>.Failed(_ => new FlightUnavailableException(order.Work.Name, order.Key, error), FlightRole.Led);
         }
@@ -82,11 +84,14 @@ internal sealed partial class RedisFlight<TIn, TOut>(FlightOrder<TIn, TOut> orde
             var reply = await script.CallAsync(_place, "leave", _owner).ConfigureAwait(false);
             if ((int)reply[1] == 0) await script.RingAsync(_place).ConfigureAwait(false);
         }
-        catch (Exception error) when (RedisRetry.IsOutage(error))
+        catch (Exception error) when (IsAway(error))
         {
             // It is not counted any more once it has been silent for a lease.
         }
     }
+
+    // The connection is not ours, and may go first.
+    private static bool IsAway(Exception error) => RedisRetry.IsOutage(error) || error is ObjectDisposedException;
 
     // As traceparent has it; those who wait link to it.
     private static string TraceOf(ActivityContext parent) =>
