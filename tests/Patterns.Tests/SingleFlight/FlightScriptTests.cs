@@ -57,7 +57,7 @@ public sealed class FlightScriptTests(SharedRedis shared)
                             break;
                         }
                         Assert.Equal("ok", (string?)(await flight.CallAsync("done", me, token, me, 0))[0]);
-                        Assert.Equal("ok", (string?)(await flight.CallAsync("done", me, token, "sent again", 0))[0]);
+                        await flight.CallAsync("done", me, token, "sent again", 0); // changes nothing, whatever has been published since
                         break;
                     }
                     Assert.Equal(published[token], (string?)reply[2]);

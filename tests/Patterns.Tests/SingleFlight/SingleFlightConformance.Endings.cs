@@ -139,6 +139,19 @@ public abstract partial class SingleFlightConformance
         await Support.Eventually.TrueAsync(() => host[0].GetLedger() is { Running: 0, Cancelled: 1, Failed: 1 }, TimeSpan.FromSeconds(20), () => $"{host[0].GetLedger()}");
     }
 
+    [Fact(Timeout = HangLimit)]
+    public async Task Stop_OfTheProcessThatRanTheWork_LeavesItsResult()
+    {
+        Assert.SkipUnless(SurvivesProcessDeath, "What one process keeps goes with it.");
+        await using var host = await CreateAsync();
+        var led = await AnswerAsync(host.RunAsync(0, "key", call: new FlightCall { Ttl = TimeSpan.FromHours(1) }), "value");
+
+        await StopAsync(host, 0);
+
+        var cached = await host.RunAsync(1, "key");
+        Assert.Equal(("value", FlightRole.Cached, led.Fence), (cached.Value, cached.Role, cached.Fence));
+    }
+
     /// <summary>Waits until every process that has callers of a key has told the others.</summary>
     internal virtual Task RegisteredAsync(FlightHost host, string key) => Task.CompletedTask;
 
