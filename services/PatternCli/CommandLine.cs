@@ -7,6 +7,7 @@ using DistributedPatterns.PatternCli.Pipelines;
 using DistributedPatterns.PatternCli.ProducerConsumer;
 using DistributedPatterns.PatternCli.PublishSubscribe;
 using DistributedPatterns.PatternCli.RateLimiting;
+using DistributedPatterns.PatternCli.SingleFlight;
 using DistributedPatterns.PatternCli.Supervision;
 using DistributedPatterns.PatternCli.WorkerPool;
 
@@ -33,6 +34,7 @@ internal static class CommandLine
         new SupervisionCommand(),
         new MapReduceCommand(),
         new PublishSubscribeCommand(),
+        new SingleFlightCommand(),
     ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));

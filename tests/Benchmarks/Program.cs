@@ -6,6 +6,7 @@ using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.ProducerConsumer;
 using DistributedPatterns.Benchmarks.PublishSubscribe;
 using DistributedPatterns.Benchmarks.RateLimiting;
+using DistributedPatterns.Benchmarks.SingleFlight;
 using DistributedPatterns.Benchmarks.Supervision;
 using DistributedPatterns.Benchmarks.WorkerPool;
 
@@ -19,6 +20,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
     ["producer-consumer"] = ProducerConsumerBenchmarks.Create,
     ["publish-subscribe"] = PublishSubscribeBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
+    ["single-flight"] = SingleFlightBenchmarks.Create,
     ["supervision"] = SupervisionBenchmarks.Create,
     ["worker-pool"] = WorkerPoolBenchmarks.Create,
 };

@@ -5,6 +5,7 @@ using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.PublishSubscribe;
 using DistributedPatterns.Gateway.RateLimiting;
+using DistributedPatterns.Gateway.SingleFlight;
 using DistributedPatterns.Gateway.Supervision;
 using DistributedPatterns.Gateway.WorkerPool;
 
@@ -24,5 +25,6 @@ internal static class GatewayPatterns
         new SupervisionPattern(),
         new MapReducePattern(),
         new PublishSubscribePattern(),
+        new SingleFlightPattern(),
     ];
 }

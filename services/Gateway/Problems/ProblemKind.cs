@@ -80,6 +80,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The detail names the item and its error. With errors=collect the others go on, and failures are listed.");
     public static readonly ProblemKind OperationFailed = new("operation-failed", 502, "An operation failed",
         "The detail names the operation and its error.");
+    public static readonly ProblemKind FlightFailed = new("flight-failed", 502, "The run that was shared failed",
+        "The detail has its error. It is not kept: the next request starts another run.");
     public static readonly ProblemKind OwnerUnreachable = new("owner-unreachable", 502, "The gateway that owns it did not answer",
         "Try again: either it answers, or it is found to be gone and the answer is elsewhere.");
     public static readonly ProblemKind Full = new("full", 503, "No room for more work",
@@ -102,6 +104,6 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, UnknownInput, NoResult, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
         RunNotFound, JobNotFound, ItemNotFound, ChildNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, ChildNotRunning, Escalated, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         CostExceedsBurst, RateLimited,
-        Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
+        Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, FlightFailed, OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];
 }

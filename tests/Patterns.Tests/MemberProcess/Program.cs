@@ -12,6 +12,8 @@ if (builder.Configuration["Patterns:WorkerPool:Redis:KeyTag"] is not null)
     builder.Services.AddJob(_ => FaultJobs.Traced).AddJob(_ => FaultJobs.Deadly).AddRedisWorkers();
 if (builder.Configuration["Patterns:ProducerConsumer:held:KeyTag"] is not null)
     builder.Services.AddRedisWorkQueue("held", PayloadCodec.Utf8).AddHostedService<QueueHolder>();
+if (builder.Configuration["Patterns:SingleFlight:Redis:KeyTag"] is not null)
+    builder.Services.AddFlightWork<string, string>("text", PayloadCodec.Utf8, FlightLeader.RunAsync).AddRedisSingleFlight().AddHostedService<FlightLeader>();
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapGrpcService<EchoService>();

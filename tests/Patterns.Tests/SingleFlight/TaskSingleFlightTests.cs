@@ -1,0 +1,63 @@
+using DistributedPatterns.SingleFlight;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Time.Testing;
+
+namespace DistributedPatterns.Tests.SingleFlight;
+
+/// <summary>The contract over <see cref="TaskSingleFlight"/>, on a clock of the test's own.</summary>
+public sealed class TaskSingleFlightTests : SingleFlightConformance
+{
+    private readonly FakeTimeProvider _time = new();
+
+    protected override bool SurvivesProcessDeath => false;
+
+    protected override bool RunsOnceForSure => true;
+
+    internal override ValueTask<FlightHost> CreateAsync(Action<SingleFlightOptions>? configure, params FlightDefinition[] works) => new(Create(configure, works));
+
+    [Fact(Timeout = HangLimit)]
+    public async Task Run_BeyondWhatMayBeKept_IsNotKeptAndCounted()
+    {
+        await using var host = Create(options => ((TaskSingleFlightOptions)options).MaxKept = 1, Work.Definition);
+        var call = new FlightCall { Ttl = TimeSpan.FromMinutes(1) };
+
+        await AnswerAsync(host.RunAsync(0, "a", call: call), "a");
+        await AnswerAsync(host.RunAsync(0, "b", call: call), "b");
+
+        Assert.Equal(FlightRole.Cached, (await host.RunAsync(0, "a")).Role);
+        Assert.Equal(FlightRole.Led, (await AnswerAsync(host.RunAsync(0, "b"), "b")).Role);
+        Assert.Equal((1, 1), (host.Read().Kept, host.Read().NotKept));
+        _time.Advance(call.Ttl);
+        await AnswerAsync(host.RunAsync(0, "b", call: call), "b"); // there is room again
+        Assert.Equal((1, 1), (host.Read().Kept, host.Read().NotKept));
+    }
+
+    [Fact(Timeout = HangLimit)]
+    public async Task Run_OfAThousandWhoLeave_LeavesNothingBehind()
+    {
+        await using var host = Create(null, Work.Definition);
+        for (var i = 0; i < 1_000; i++)
+        {
+            using var leave = new CancellationTokenSource();
+            var call = host.RunAsync(0, $"key {i}", cancellationToken: leave.Token);
+            await leave.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+        }
+
+        var ledger = await host.AtRestAsync();
+        Assert.Equal((1_000, 1_000), (ledger.Left, ledger.Cancelled));
+    }
+
+    private FlightHost Create(Action<SingleFlightOptions>? configure, params FlightDefinition[] works)
+    {
+        var options = new TaskSingleFlightOptions();
+        configure?.Invoke(options);
+        var flights = new TaskSingleFlight(new FlightCatalog(works), Options.Create(options), _time, NullLogger<TaskSingleFlight>.Instance);
+        return new FlightHost([flights], time =>
+        {
+            _time.Advance(time);
+            return Task.CompletedTask;
+        }, flights.DisposeAsync);
+    }
+}
