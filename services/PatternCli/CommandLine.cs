@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PatternCli.Deadlines;
+using DistributedPatterns.PatternCli.EventLoop;
 using DistributedPatterns.PatternCli.FanOutFanIn;
 using DistributedPatterns.PatternCli.MapReduce;
 using DistributedPatterns.PatternCli.Pipelines;
@@ -31,6 +32,7 @@ internal static class CommandLine
         new DeadlinesCommand(),
         new SupervisionCommand(),
         new MapReduceCommand(),
+        new EventLoopCommand(),
     ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));

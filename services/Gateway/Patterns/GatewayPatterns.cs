@@ -1,4 +1,5 @@
 using DistributedPatterns.Gateway.Deadlines;
+using DistributedPatterns.Gateway.EventLoop;
 using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.MapReduce;
 using DistributedPatterns.Gateway.Pipelines;
@@ -22,5 +23,6 @@ internal static class GatewayPatterns
         new DeadlinesPattern(),
         new SupervisionPattern(),
         new MapReducePattern(),
+        new EventLoopPattern(),
     ];
 }
