@@ -19,7 +19,7 @@ internal static class EventLoopTelemetry
         "patterns.loop.dead", "{event}", "Events whose handler failed in every attempt.");
 
     private static readonly Counter<long> s_fenced = PatternsTelemetry.Meter.CreateCounter<long>(
-        "patterns.lease.fenced", "{write}", "Writes refused because their writer had been replaced.");
+        "patterns.loop.fenced", "{write}", "Writes refused because their writer had been replaced.");
 
     private static readonly Counter<long> s_epochs = PatternsTelemetry.Meter.CreateCounter<long>(
         "patterns.loop.epochs", "{epoch}", "Partitions that this process became the owner of.");
