@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -34,18 +35,15 @@ public sealed class DeadlineSystemTests(RunningSystem system) : IClassFixture<Ru
     }
 
     [Fact]
-    public async Task Get_WhoseClientLeaves_EndsAtTheLastHop()
+    public async Task Get_WhoseClientLeaves_EndsAtTheLastHopWithin100Milliseconds()
     {
         using var gateway = system.App.CreateHttpClient("gateway", "http");
-        using var client = new CancellationTokenSource();
-        var before = await ReducersAsync(gateway, "caller");
+        var (took, limit) = (TimeSpan.MaxValue, TimeSpan.FromMilliseconds(100));
 
-        var leaving = gateway.GetAsync(new Uri($"{Path}/?hops=3&last=io:60s", UriKind.Relative), client.Token);
-        while (await ReducersAsync(gateway, "running") == 0) Assert.False(leaving.IsCompleted, "The request ended before it came to its last hop.");
-        await client.CancelAsync();
+        // What is measured is the cancellation's way and a look at all reducers; a busy machine holds up either.
+        for (var attempt = 0; attempt < 10 && took > limit; attempt++) took = await LeaveAsync(gateway);
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
-        while (await ReducersAsync(gateway, "running") > 0 || await ReducersAsync(gateway, "caller") == before) _limit.Token.ThrowIfCancellationRequested();
+        Assert.True(took <= limit, $"The last hop was seen to end after {took.TotalMilliseconds} ms at best.");
     }
 
     [Fact]
@@ -68,6 +66,23 @@ public sealed class DeadlineSystemTests(RunningSystem system) : IClassFixture<Ru
         var last = (await response.Content.ReadFromJsonAsync<JsonElement>(_limit.Token)).GetProperty("hops").EnumerateArray().Last();
         Assert.True(last.GetProperty("attempt").GetInt32() > 1, last.ToString());
         Assert.NotEqual(busy, last.GetProperty("process").GetString());
+    }
+
+    private async Task<TimeSpan> LeaveAsync(HttpClient gateway)
+    {
+        using var client = new CancellationTokenSource();
+        var before = await ReducersAsync(gateway, "caller");
+
+        var leaving = gateway.GetAsync(new Uri($"{Path}/?hops=3&last=io:60s", UriKind.Relative), client.Token);
+        while (await ReducersAsync(gateway, "running") == 0) Assert.False(leaving.IsCompleted, "The request ended before it came to its last hop.");
+        var since = Stopwatch.GetTimestamp();
+        await client.CancelAsync();
+
+        while (await ReducersAsync(gateway, "running") > 0) _limit.Token.ThrowIfCancellationRequested();
+        var took = Stopwatch.GetElapsedTime(since);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
+        Assert.Equal(before + 1, await ReducersAsync(gateway, "caller"));
+        return took;
     }
 
     private static bool IsReducer(JsonElement process) => process.GetProperty("process").GetString()!.StartsWith("reducer", StringComparison.Ordinal);

@@ -10,7 +10,8 @@ internal sealed record BudgetReply(double BudgetMs, double ElapsedMs, double Rem
 /// <param name="Processes">Those that can be asked.</param>
 /// <param name="LeftBehind">What this gateway no longer waits for although it runs on.</param>
 /// <param name="Detached">What this gateway does for callers that may have left.</param>
-internal sealed record DeadlineStats(IReadOnlyList<OperationLedger> Processes, int LeftBehind, int Detached);
+/// <param name="WorstOverrunMs">The longest time after a deadline at which this gateway's caller heard.</param>
+internal sealed record DeadlineStats(IReadOnlyList<OperationLedger> Processes, int LeftBehind, int Detached, double WorstOverrunMs);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(BudgetReply))]

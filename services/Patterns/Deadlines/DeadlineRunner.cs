@@ -25,6 +25,7 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     private readonly ObjectPool<RunScope> _scopes;
     private readonly ILogger _logger;
     private int _openDetached;
+    private long _worstOverrun; // in ticks
 
     public DeadlineRunner(IOptions<DeadlineOptions> options, TimeProvider time, ILogger<DeadlineRunner> logger)
     {
@@ -37,6 +38,9 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
 
     /// <summary>Gets how much detached work is under way.</summary>
     public int Detached => Volatile.Read(ref _openDetached);
+
+    /// <summary>Gets the longest time after its deadline at which a caller heard. By contract no more than <see cref="DeadlineOptions.Grace"/>, and what a busy machine adds.</summary>
+    public TimeSpan WorstOverrun => TimeSpan.FromTicks(Volatile.Read(ref _worstOverrun));
 
     internal TimeProvider Time { get; }
 
@@ -132,6 +136,7 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     {
         if (!running.IsCompleted) await ((Task)running).WaitAsync(scope.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!running.IsCompleted) await ((Task)running).WaitAsync(_options.Grace, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        RecordOverrun(deadline.Overrun);
         if (!running.IsCompleted)
         {
             LeaveBehind(what, running, scope);
@@ -157,6 +162,14 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
             CancellationReason.Sibling => new OperationCanceledException("A sibling failed.", error, tokens.Siblings),
             _ => new OperationCanceledException("The caller left.", error, tokens.Caller),
         };
+    }
+
+    private void RecordOverrun(TimeSpan overrun)
+    {
+        if (overrun == TimeSpan.Zero) return;
+        DeadlineTelemetry.RecordOverrun(overrun);
+        var worst = Volatile.Read(ref _worstOverrun);
+        while (overrun.Ticks > worst && Interlocked.CompareExchange(ref _worstOverrun, overrun.Ticks, worst) is var now && now != worst) worst = now;
     }
 
     private void LeaveBehind(string what, Task running, RunScope scope)

@@ -126,6 +126,7 @@ public sealed class DeadlineRunnerTests : IAsyncDisposable
 
         await Assert.ThrowsAsync<DeadlineExceededException>(() => run);
         Assert.Equal(1, _runner.LeftBehind);
+        Assert.True(_runner.WorstOverrun >= new DeadlineOptions().Grace, _runner.WorstOverrun.ToString());
         gate.SetResult(1);
         await UntilAsync(() => _runner.LeftBehind == 0);
     }
