@@ -1,5 +1,4 @@
 using System.Globalization;
-using DistributedPatterns.Diagnostics;
 using DistributedPatterns.EventLoop.Engine;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;

@@ -11,7 +11,7 @@ public abstract class TurnLoopCore : IThreadPoolWorkItem, IAsyncDisposable
     private static readonly TimeSpan s_disposeLimit = TimeSpan.FromSeconds(10);
 
     [ThreadStatic]
-    private static TurnLoopCore? t_current;
+    private static TurnLoopCore? s_current;
 
     private readonly PriorityQueue<Timer, (long Due, long Number)> _timers = new();
     private readonly Lock _timerGate = new();
@@ -29,7 +29,7 @@ public abstract class TurnLoopCore : IThreadPoolWorkItem, IAsyncDisposable
     }
 
     /// <summary>Gets whether the caller is in a turn of this loop.</summary>
-    public bool IsInTurn => t_current == this;
+    public bool IsInTurn => s_current == this;
 
     private protected TimeProvider Time { get; }
 
@@ -64,7 +64,7 @@ public abstract class TurnLoopCore : IThreadPoolWorkItem, IAsyncDisposable
 
     void IThreadPoolWorkItem.Execute()
     {
-        t_current = this;
+        s_current = this;
         try
         {
             for (var left = TurnsARun; left > 0;)
@@ -77,7 +77,7 @@ public abstract class TurnLoopCore : IThreadPoolWorkItem, IAsyncDisposable
         }
         finally
         {
-            t_current = null;
+            s_current = null;
         }
         ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }

@@ -168,10 +168,13 @@ public sealed class RedisEventLoopFaultTests(SharedRedis shared)
         await using var cluster = await LoopCluster.StartAsync(await shared.OfAsync(kind), 3, _handlers.All, options => (options.Lease, options.Partitions) = (s_lease, 16));
         var partition = cluster.Store.Partitions[0];
         await cluster.UntilAsync(status => status.Partitions.All(one => one.Owner is not null));
+        var rounds = 0;
         var posting = Task.WhenAll(Enumerable.Range(0, 8).Select(poster => Task.Run(async () =>
         {
             for (var i = 0; i < Each; i += 10)
             {
+                // Some of the events in every round.
+                while (Volatile.Read(ref rounds) < i / 20) await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, TestStop);
                 for (var key = poster; key < Keys; key += 8)
                     await cluster.Loop.PostAsync(new PostRequest($"key-{key}", [.. Enumerable.Range(i, 10).Select(n => _handlers.Add.With(new(n)))]), TestStop);
             }
@@ -187,7 +190,8 @@ public sealed class RedisEventLoopFaultTests(SharedRedis shared)
             var victim = cluster.Runners[0];
             if (round % 2 == 0) await cluster.CutOffAsync(victim);
             await cluster.StopAsync(victim);
-            await cluster.UntilAsync(status => status.Partitions.All(one => one.Owner is not null && !one.Owner.StartsWith(victim, StringComparison.Ordinal)) && status.Partitions[0].Epoch > 0);
+            await cluster.UntilAsync(status => status.Partitions.All(one => one.Owner is not null && !one.Owner.StartsWith(victim, StringComparison.Ordinal)));
+            Volatile.Write(ref rounds, round + 1);
         }
         await posting;
         var current = (await cluster.AllHandledAsync()).Partitions[0].Epoch;

@@ -75,9 +75,9 @@ public sealed class TurnLoopTests
         Assert.False(source.TryPost(2));
         using var leave = new CancellationTokenSource();
 
-        var (second, third, left) = (source.PostAsync(2, TestStop), source.PostAsync(3, TestStop), source.PostAsync([4], leave.Token));
+        var (second, third, left) = (source.PostAsync(2, TestStop).AsTask(), source.PostAsync(3, TestStop).AsTask(), source.PostAsync([4], leave.Token).AsTask());
         await leave.CancelAsync();
-        Assert.Equal(leave.Token, (await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await left)).CancellationToken);
+        Assert.Equal(leave.Token, (await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left)).CancellationToken);
         Assert.Equal((false, false, 2), (second.IsCompleted, third.IsCompleted, source.Count));
         _gate.Set();
         await second;

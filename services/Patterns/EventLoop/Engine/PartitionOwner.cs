@@ -16,7 +16,7 @@ internal sealed partial class PartitionOwner
     private static readonly TimeSpan s_pauseAfterError = TimeSpan.FromSeconds(1);
 
     [ThreadStatic]
-    private static bool t_isInTurn;
+    private static bool s_isInTurn;
 
     private readonly RedisPartition _partition;
     private readonly LoopHandlerCatalog _handlers;
@@ -42,7 +42,7 @@ internal sealed partial class PartitionOwner
     }
 
     /// <summary>Gets whether the caller is in a turn of some partition.</summary>
-    public static bool IsInTurn => t_isInTurn;
+    public static bool IsInTurn => s_isInTurn;
 
     public int Partition => _partition.Number;
 
@@ -160,7 +160,7 @@ internal sealed partial class PartitionOwner
     private bool Handle(string name, ReadOnlyMemory<byte> body, string key, long position, bool isPosted)
     {
         var since = _time.GetTimestamp();
-        t_isInTurn = true;
+        s_isInTurn = true;
         try
         {
             var handler = _handlers.Get(name);
@@ -186,7 +186,7 @@ internal sealed partial class PartitionOwner
         }
         finally
         {
-            t_isInTurn = false;
+            s_isInTurn = false;
             if (_time.GetElapsedTime(since) is var took && took >= _options.SlowTurn) Slow(name, key, took);
         }
     }
