@@ -1,6 +1,7 @@
 using System.CommandLine;
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PatternCli.Deadlines;
+using DistributedPatterns.PatternCli.EventLoop;
 using DistributedPatterns.PatternCli.FanOutFanIn;
 using DistributedPatterns.PatternCli.MapReduce;
 using DistributedPatterns.PatternCli.Pipelines;
@@ -35,6 +36,7 @@ internal static class CommandLine
         new MapReduceCommand(),
         new PublishSubscribeCommand(),
         new SingleFlightCommand(),
+        new EventLoopCommand(),
     ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));

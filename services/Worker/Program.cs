@@ -8,6 +8,7 @@ builder.Services.AddWorkerPoolJobs().AddRedisWorkers();
 builder.Services.AddRedisFeedConsumer();
 builder.Services.AddTailingChildren().AddRedisChildRunner();
 builder.Services.AddMapReduceJobs().AddMapReduceMapper();
+builder.Services.AddTallyHandlers().AddRedisLoopRunner();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 builder.Services.AddDeadlineScenarios().AddOperations();
 

@@ -1,4 +1,5 @@
 using DistributedPatterns.Benchmarks.Deadlines;
+using DistributedPatterns.Benchmarks.EventLoop;
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Benchmarks.MapReduce;
@@ -14,6 +15,7 @@ using DistributedPatterns.Benchmarks.WorkerPool;
 Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(StringComparer.Ordinal)
 {
     ["deadlines"] = DeadlinesBenchmarks.Create,
+    ["event-loop"] = EventLoopBenchmarks.Create,
     ["fan-out-fan-in"] = FanOutFanInBenchmarks.Create,
     ["map-reduce"] = MapReduceBenchmarks.Create,
     ["pipeline"] = PipelineBenchmarks.Create,

@@ -1,4 +1,5 @@
 using DistributedPatterns.Gateway.Deadlines;
+using DistributedPatterns.Gateway.EventLoop;
 using DistributedPatterns.Gateway.FanOutFanIn;
 using DistributedPatterns.Gateway.MapReduce;
 using DistributedPatterns.Gateway.Pipelines;
@@ -26,5 +27,6 @@ internal static class GatewayPatterns
         new MapReducePattern(),
         new PublishSubscribePattern(),
         new SingleFlightPattern(),
+        new EventLoopPattern(),
     ];
 }

@@ -20,6 +20,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The detail says where the input differs from what the job takes.");
     public static readonly ProblemKind InvalidItems = new("invalid-items", 400, "An item is not accepted",
         "The detail names the item, its field and what that accepts.");
+    public static readonly ProblemKind InvalidEvents = new("invalid-events", 400, "A key or an event is not accepted",
+        "The detail says what a key can be, which handlers there are, or what the handler takes.");
     public static readonly ProblemKind UnknownInput = new("unknown-input", 422, "There is no such input",
         "The detail says which there are. PUT inputs/{name} puts a file among them.");
     public static readonly ProblemKind NoResult = new("no-result", 409, "The job has no result",
@@ -40,6 +42,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "An item can be found while it is in the queue and for some time after it has ended.");
     public static readonly ProblemKind ChildNotFound = new("child-not-found", 404, "There is no such child",
         "The detail lists the children of the supervisor.");
+    public static readonly ProblemKind KeyNotFound = new("key-not-found", 404, "The key has no state",
+        "POST events to the key; it has a state once the first of them has had its turn.");
     public static readonly ProblemKind Elsewhere = new("elsewhere", 404, "This belongs to another gateway",
         "A run or a job of a channel variant lives and dies with the gateway that its id begins with, and that one is not alive.");
     public static readonly ProblemKind MethodNotAllowed = new("method-not-allowed", 405, "The address does not take this method",
@@ -58,6 +62,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "GET the tree to read how far it is, and try again once it runs.");
     public static readonly ProblemKind Escalated = new("escalated", 409, "The supervisor has given up",
         "The detail says why. POST reset starts all children anew with a full budget.");
+    public static readonly ProblemKind Fenced = new("fenced", 409, "The partition is under another epoch",
+        "It has another owner by now. GET partitions to read the epoch, or post without one.");
     public static readonly ProblemKind BodyTooLarge = new("body-too-large", 413, "The body is too large",
         "The detail names the limit, and the setting that changes it for files.");
     public static readonly ProblemKind UnsupportedMediaType = new("unsupported-media-type", 415, "The body's type is not accepted",
@@ -101,8 +107,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
 
     public static IReadOnlyList<ProblemKind> All { get; } =
     [
-        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, UnknownInput, NoResult, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
-        RunNotFound, JobNotFound, ItemNotFound, ChildNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, ChildNotRunning, Escalated, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
+        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, InvalidEvents, UnknownInput, NoResult, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
+        RunNotFound, JobNotFound, ItemNotFound, ChildNotFound, KeyNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, ChildNotRunning, Escalated, Fenced, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
         CostExceedsBurst, RateLimited,
         Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, FlightFailed, OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];

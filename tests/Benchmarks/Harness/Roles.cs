@@ -1,4 +1,5 @@
 using DistributedPatterns.Benchmarks.Deadlines;
+using DistributedPatterns.Benchmarks.EventLoop;
 using DistributedPatterns.Benchmarks.FanOutFanIn;
 using DistributedPatterns.Benchmarks.MapReduce;
 using DistributedPatterns.Benchmarks.Pipeline;
@@ -18,6 +19,7 @@ internal static class Roles
             ["producer"] = (services => services.AddNumbers().AddPipelineProducer(), _ => { }),
             ["worker"] = (services => services.AddNumbers().AddPipelineWorker(), endpoints => endpoints.MapPipelineWorker().MapGrpcService<ChunksService>()),
             ["pool-worker"] = (services => services.AddPoolWorkers(), _ => { }),
+            [RedisLoops.Role] = (services => services.AddLoopWorker(), _ => { }),
             [MapReduceBenchmarks.Role] = (services => services.AddMapReducer(), _ => { }),
             [RemoteTurns.Role] = (services => services.AddTurns().AddFanOutWorker(), endpoints => endpoints.MapFanOutWorker()),
             [RemoteOperations.First] = (services => services.AddBenchmarkOperations().AddOperations(), endpoints => endpoints.MapOperations()),
