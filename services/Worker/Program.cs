@@ -10,10 +10,12 @@ builder.Services.AddTailingChildren().AddRedisChildRunner();
 builder.Services.AddMapReduceJobs().AddMapReduceMapper();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 builder.Services.AddDeadlineScenarios().AddOperations();
+builder.Services.AddPooledWorker();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapPipelineWorker();
 app.MapFanOutWorker();
 app.MapOperations();
+app.MapPooledWork();
 await app.RunAsync();

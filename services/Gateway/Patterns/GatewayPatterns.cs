@@ -4,6 +4,7 @@ using DistributedPatterns.Gateway.MapReduce;
 using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.RateLimiting;
+using DistributedPatterns.Gateway.ResourcePooling;
 using DistributedPatterns.Gateway.Supervision;
 using DistributedPatterns.Gateway.WorkerPool;
 
@@ -22,5 +23,6 @@ internal static class GatewayPatterns
         new DeadlinesPattern(),
         new SupervisionPattern(),
         new MapReducePattern(),
+        new ResourcePoolingPattern(),
     ];
 }
