@@ -6,6 +6,7 @@ using DistributedPatterns.PatternCli.MapReduce;
 using DistributedPatterns.PatternCli.Pipelines;
 using DistributedPatterns.PatternCli.ProducerConsumer;
 using DistributedPatterns.PatternCli.RateLimiting;
+using DistributedPatterns.PatternCli.ResourcePooling;
 using DistributedPatterns.PatternCli.Supervision;
 using DistributedPatterns.PatternCli.WorkerPool;
 
@@ -31,6 +32,7 @@ internal static class CommandLine
         new DeadlinesCommand(),
         new SupervisionCommand(),
         new MapReduceCommand(),
+        new ResourcePoolingCommand(),
     ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));

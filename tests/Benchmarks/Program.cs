@@ -5,6 +5,7 @@ using DistributedPatterns.Benchmarks.MapReduce;
 using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.ProducerConsumer;
 using DistributedPatterns.Benchmarks.RateLimiting;
+using DistributedPatterns.Benchmarks.ResourcePooling;
 using DistributedPatterns.Benchmarks.Supervision;
 using DistributedPatterns.Benchmarks.WorkerPool;
 
@@ -17,6 +18,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
     ["pipeline"] = PipelineBenchmarks.Create,
     ["producer-consumer"] = ProducerConsumerBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
+    ["resource-pooling"] = ResourcePoolingBenchmarks.Create,
     ["supervision"] = SupervisionBenchmarks.Create,
     ["worker-pool"] = WorkerPoolBenchmarks.Create,
 };

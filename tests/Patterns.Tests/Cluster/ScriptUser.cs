@@ -10,7 +10,7 @@ internal abstract class ScriptUser
 
     /// <summary>Gets one user of every script. A script that nobody uses here fails <see cref="ClusterTests"/>.</summary>
     public static IReadOnlyList<ScriptUser> All { get; } =
-        [new ProbeUser(), new MembersUser(), new RunsUser(), new LimitersUser(), new QueueUser(), new WorkersUser(), new SupervisionUser(), new MapReduceUser()];
+        [new ProbeUser(), new MembersUser(), new RunsUser(), new LimitersUser(), new QueueUser(), new WorkersUser(), new SupervisionUser(), new MapReduceUser(), new PermitsUser()];
 
     /// <summary>Gets the scripts that the client runs, by their paths below the library's folder.</summary>
     public abstract IReadOnlyList<string> Scripts { get; }

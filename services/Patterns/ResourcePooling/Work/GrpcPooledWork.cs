@@ -28,7 +28,7 @@ internal sealed class GrpcPooledWork(IResourcePool<MemberConnection> pool, IMemb
         TimeSpan limit, Func<PooledWork.PooledWorkClient, TimeSpan, CallOptions, AsyncUnaryCall<UseReply>> call, CancellationToken cancellationToken)
     {
         var since = time.GetTimestamp();
-        var loan = await pool.AcquireAsync(limit, cancellationToken).ConfigureAwait(false);
+        var loan = await AcquireAsync(limit, since, cancellationToken).ConfigureAwait(false);
         await using var _ = loan.ConfigureAwait(false);
         var connection = loan.Resource;
         var waited = time.GetElapsedTime(since);
@@ -51,6 +51,19 @@ internal sealed class GrpcPooledWork(IResourcePool<MemberConnection> pool, IMemb
         {
             loan.MarkBroken();
             throw new RpcException(new Status(StatusCode.Unavailable, $"Member '{connection.Member.Id}' did not answer: {e.Status.Detail}", e));
+        }
+    }
+
+    /// <summary>Takes a channel to a member that is alive, as far as is known.</summary>
+    private async ValueTask<PooledResource<MemberConnection>> AcquireAsync(TimeSpan limit, long since, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var left = limit - time.GetElapsedTime(since);
+            var loan = await pool.AcquireAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
+            if (!loan.Resource.Member.Left.IsCancellationRequested) return loan;
+            loan.MarkBroken();
+            await loan.DisposeAsync().ConfigureAwait(false);
         }
     }
 
