@@ -21,7 +21,7 @@ internal static class ResourcePoolingEndpoints
     {
         var calls = new VariantCalls<IPooledWork>(variant, services);
 
-        group.MapGet("/", async (
+        group.MapGet("", async (
                 [FromQuery, Description("How long the connection is held, 0ms to 30s; 5ms unless given.")] string? hold,
                 [FromQuery, Description("How long all of it may take, 1ms to 30s; 1s unless given.")] string? timeout,
                 CancellationToken cancellationToken) =>

@@ -27,7 +27,7 @@ internal sealed record HeldPermit(int Number, long Token, long Ticket, PermitSes
 {
     public CancellationToken Lost => Session.Lost;
 
-    public bool IsLost => Session.Lost.IsCancellationRequested;
+    public bool IsLost => Session.IsOver;
 }
 
 /// <param name="Resource">An open resource that another caller of this process has given back.</param>

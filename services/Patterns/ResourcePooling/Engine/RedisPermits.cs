@@ -17,6 +17,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     private readonly Lock _gate = new();
     private readonly SortedDictionary<long, Waiting> _line = []; // by ticket
     private readonly HashSet<long> _held = []; // by ticket
+    private readonly HashSet<long> _releasing = []; // by ticket
     private readonly HashSet<int> _passing = []; // by number: what is open under these may be handed on
     private readonly CancellationTokenSource _stop = new();
     private readonly RedisPermitScript _script;
@@ -28,10 +29,11 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     private volatile PermitSession? _session; // null until the server has let this process in
     private RedisDoorbell.Listener? _bell;
     private Task _losing = Task.CompletedTask;
+    private Task _caring = Task.CompletedTask;
     private Task? _keeping;
     private long _ticket;
     private long? _generation;
-    private string _lastSeen = "Redis has not answered yet.";
+    private volatile string _lastSeen = "Redis has not answered yet.";
 
     public RedisPermits(IConnectionMultiplexer redis, string pool, RedisPermitPoolOptions options, TimeProvider time, ILogger logger)
     {
@@ -58,16 +60,14 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             Pool.SetWanted(true); // until an answer says that nobody waits
             Begin();
         }
-        // Without a session the task begins one, and lines up for everybody.
-        if (session is null) _bell?.Ring();
-        else await BeatAsync(session).ConfigureAwait(false);
         using var time = new CancellationTokenSource(limit, _time);
         using var any = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancellationToken, _stop.Token);
-        if (!waiting.Task.IsCompleted) _bell?.Ring(); // from now on it looks more often
         try
         {
-            // Idle ones of this process are for the first in line, who may be waiting here.
-            if (!waiting.Task.IsCompleted) await Pool.OfferIdleAsync(1).ConfigureAwait(false);
+            // The call has limits of its own, which are not the caller's.
+            if (session is not null) await Task.WhenAny(waiting.Task, BeatAsync(session)).WaitAsync(any.Token).ConfigureAwait(false);
+            // Without a session the task begins one, and lines up for everybody; with one it looks more often from now on.
+            if (!waiting.Task.IsCompleted) _bell?.Ring();
             return await waiting.Task.WaitAsync(any.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -75,7 +75,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             bool isMine;
             lock (_gate) isMine = !_line.Remove(waiting.Ticket);
             if (isMine) return await waiting.Task.ConfigureAwait(false); // it came at the last moment
-            await GiveUpAsync(waiting.Ticket).ConfigureAwait(false);
+            _ = GiveUpAsync(waiting.Ticket);
             cancellationToken.ThrowIfCancellationRequested();
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
             return null;
@@ -103,8 +103,9 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         {
             _held.Remove(permit.Ticket);
             _passing.Remove(permit.Number);
+            _releasing.Add(permit.Ticket);
         }
-        await ReleaseAsync(permit.Session, permit.Number, permit.Token).ConfigureAwait(false);
+        await ReleaseAsync(permit.Session, permit.Number, permit.Ticket, permit.Token).ConfigureAwait(false);
     }
 
     public async ValueTask ClearAsync(CancellationToken cancellationToken)
@@ -128,14 +129,14 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         if (_keeping is not null) await _keeping.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _losing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(_losing, _caring).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_session is { } session)
         {
             try
             {
                 await _script.CallAsync("leave", session.Instance).WaitAsync(_options.Lease, _time).ConfigureAwait(false);
             }
-            catch (Exception e) when (RedisRetry.IsOutage(e))
+            catch (Exception e) when (IsNoAnswer(e))
             {
                 LogNotLeft(_pool, _options.Lease, e.Message);
             }
@@ -153,12 +154,12 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         while (!stop.IsCancellationRequested)
         {
             var session = _session;
-            if (session is null || session.Lost.IsCancellationRequested) session = await JoinAsync().ConfigureAwait(false);
+            if (session is null || session.IsOver) session = await JoinAsync().ConfigureAwait(false);
             if (session is not null)
             {
                 var reply = await BeatAsync(session).ConfigureAwait(false);
-                if (reply is { Waiting: > 0 }) await Pool.OfferIdleAsync(reply.Waiting).ConfigureAwait(false);
-                if (reply is not null) await FollowGenerationAsync(reply.Generation).ConfigureAwait(false);
+                // Not on this task's own time: closing a resource may take as long as it likes.
+                if (reply is not null && _caring.IsCompleted) _caring = Task.Run(() => CareAsync(reply), CancellationToken.None);
             }
             bool inLine;
             lock (_gate) inLine = _line.Count > 0;
@@ -167,27 +168,33 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         }
     }
 
+    /// <summary>Clears the pool if others have, and offers idle resources to those who wait.</summary>
+    private async Task CareAsync(PermitReply reply)
+    {
+        await FollowGenerationAsync(reply.Generation).ConfigureAwait(false);
+        if (reply.Waiting > 0) await Pool.OfferIdleAsync(reply.Waiting).ConfigureAwait(false);
+    }
+
     private async Task<PermitSession?> JoinAsync()
     {
-        var session = new PermitSession(Guid.NewGuid().ToString("N"), _time);
+        var instance = Guid.NewGuid().ToString("N");
         var sentAt = _time.GetTimestamp();
         try
         {
-            await _script.CallAsync("join", session.Instance).ConfigureAwait(false);
+            await _script.CallAsync("join", instance).ConfigureAwait(false);
         }
-        catch (Exception e) when (RedisRetry.IsOutage(e))
+        catch (Exception e) when (IsNoAnswer(e))
         {
             LogNoAnswer(_pool, e.Message);
             _lastSeen = $"Redis does not answer: {e.Message}";
-            session.Dispose();
             return null; // if it did let us in, the lease of that stay runs out by itself
         }
-        session.Lost.UnsafeRegister(_ => Lose(session), null);
-        session.Renewed(_options.LocalLease - _time.GetElapsedTime(sentAt));
+        var session = new PermitSession(instance, _options.LocalLease, sentAt, _time, Lose);
         lock (_gate)
         {
             _held.Clear();
             _passing.Clear();
+            _releasing.Clear();
             _session = session;
         }
         return session;
@@ -197,9 +204,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     {
         if (_stop.IsCancellationRequested) return;
         LogLost(_pool, session.Instance);
-        lock (_gate)
-            if (_session == session) _session = null;
-        _losing = Pool.DoubtAsync(slot => slot.Permit?.Session == session, Doubts.Lost);
+        _losing = Task.Run(() => Pool.DoubtAsync(slot => slot.Permit?.Session == session, Doubts.Lost));
         _bell?.Ring();
     }
 
@@ -208,7 +213,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         lock (_gate) Begin();
         while (true)
         {
-            if (_session is { } session) return session;
+            if (_session is { IsOver: false } session) return session;
             await Task.Delay(TimeSpan.FromMilliseconds(10), _time, cancellationToken).ConfigureAwait(false);
         }
     }
@@ -225,7 +230,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             Apply(session, reply, sentAt);
             return reply;
         }
-        catch (Exception e) when (RedisRetry.IsOutage(e))
+        catch (Exception e) when (IsNoAnswer(e))
         {
             // The lease runs on by itself, to its end if need be.
             LogNoAnswer(_pool, e.Message);
@@ -242,10 +247,10 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             session.End();
             return;
         }
-        session.Renewed(_options.LocalLease - _time.GetElapsedTime(sentAt));
+        session.Renewed(sentAt);
         _lastSeen = string.Create(CultureInfo.InvariantCulture,
             $"Over all processes {reply.Held} of {_options.Permits} permits are out and {reply.Waiting} wait. Raise Permits, hold resources for a shorter time, or look for a leak.");
-        List<(int Number, long Token)> orphans = [];
+        List<(int Number, long Ticket, long Token)> orphans = [];
         lock (_gate)
         {
             if (session != _session) return;
@@ -257,14 +262,14 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
                     _held.Add(ticket);
                     waiting.TrySetResult(new Grant<T>(new HeldPermit(number, token, ticket, session)));
                 }
-                else if (!_held.Contains(ticket))
+                else if (!_held.Contains(ticket) && _releasing.Add(ticket))
                 {
-                    orphans.Add((number, token));
+                    orphans.Add((number, ticket, token));
                 }
             }
             Pool.SetWanted(reply.Waiting > 0 || _line.Count > 0);
         }
-        foreach (var (number, token) in orphans) _ = ReleaseAsync(session, number, token);
+        foreach (var (number, ticket, token) in orphans) _ = ReleaseAsync(session, number, ticket, token);
     }
 
     private async Task<PermitReply?> AskToPassAsync(HeldPermit permit)
@@ -274,7 +279,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             return await _retry.RunAsync(
                 () => _script.CallAsync("pass", permit.Session.Instance, permit.Number, permit.Token), _options.LocalLease, _time.GetTimestamp(), permit.Lost).ConfigureAwait(false);
         }
-        catch (Exception e) when (RedisRetry.IsOutage(e) || permit.IsLost)
+        catch (Exception e) when (IsNoAnswer(e) || permit.IsLost)
         {
             return null; // whatever it did: close what is open first
         }
@@ -328,13 +333,13 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         {
             Apply(session, await _script.CallAsync("cancel", session.Instance, ticket).ConfigureAwait(false), sentAt);
         }
-        catch (Exception e) when (RedisRetry.IsOutage(e))
+        catch (Exception e) when (IsNoAnswer(e))
         {
             // It keeps its place, is granted a permit in its turn, and gives it back then.
         }
     }
 
-    private async Task ReleaseAsync(PermitSession session, int number, long token)
+    private async Task ReleaseAsync(PermitSession session, int number, long ticket, long token)
     {
         var sentAt = _time.GetTimestamp();
         try
@@ -343,11 +348,15 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             if (reply.Answer is PermitReply.NotHeld or PermitReply.IsOver) PoolTelemetry.Fenced(_pool);
             Apply(session, reply, sentAt);
         }
-        catch (Exception e) when (RedisRetry.IsOutage(e))
+        catch (Exception e) when (IsNoAnswer(e))
         {
             // The next answer lists it, and then it is given back again.
         }
+        lock (_gate) _releasing.Remove(ticket);
     }
+
+    // A server's refusal, too: whoever waits is told by the counts of the exception, and the next beat tries again.
+    private static bool IsNoAnswer(Exception error) => error is RedisException or TimeoutException or ObjectDisposedException;
 
     [LoggerMessage(LogLevel.Warning, "Pool {Pool} gets no answer from Redis: {Reason}")]
     private partial void LogNoAnswer(string pool, string reason);
