@@ -35,7 +35,7 @@ internal sealed class ResourcePoolingPattern : GatewayPattern
         PoolExhaustedException => new(ProblemKind.PoolExhausted, exception.Message),
         UseTimeoutException => new(ProblemKind.DeadlineExceeded, exception.Message),
         PermitFencedException => new(ProblemKind.PermitLost, exception.Message),
-        ResourceOpenException => new(ProblemKind.BrokerUnavailable, exception.Message),
+        ResourceOpenException or DatabaseFailedException => new(ProblemKind.BrokerUnavailable, exception.Message),
         _ => null,
     };
 }

@@ -130,7 +130,7 @@ public sealed partial class ChannelResourcePool<T> : IResourcePool<T> where T : 
         return empty;
     }
 
-    private Borrower? BorrowerOf() => !_isWatched ? null : new Borrower(new StackTrace(2, fNeedFileInfo: true).ToString(), Activity.Current?.TraceId.ToString());
+    private Borrower? BorrowerOf() => !_isWatched ? null : new Borrower(new StackTrace(2, fNeedFileInfo: false).ToString(), Activity.Current?.TraceId.ToString());
 
     /// <summary>Makes ready what was taken for a caller, and lends it.</summary>
     private async ValueTask<PooledResource<T>> PrepareAsync(ResourceSlot<T> slot, TimeSpan? limit, long since, Borrower? borrower, CancellationToken cancellationToken)

@@ -34,6 +34,9 @@ public sealed record ProcessPool(string Process, long Uses, long Fenced, PoolSta
 public sealed class UseTimeoutException(TimeSpan hold, TimeSpan limit, TimeSpan waited) : ResourcePoolException(
     $"A hold of {hold} does not fit into the limit of {limit}: {waited} went by until a connection was there.");
 
+/// <summary>The database did not do what it was asked. A use may have been counted or not.</summary>
+public sealed class DatabaseFailedException(Exception inner) : ResourcePoolException($"The database does not answer as it should: {inner.Message}", inner);
+
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(PoolStats))]
 internal sealed partial class PooledWorkJson : JsonSerializerContext;

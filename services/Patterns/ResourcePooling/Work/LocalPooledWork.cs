@@ -32,6 +32,11 @@ internal sealed class LocalPooledWork(IResourcePool<DbConnection> pool, Database
             Interlocked.Increment(ref _fenced);
             throw;
         }
+        catch (DbException e)
+        {
+            loan.MarkBroken();
+            throw new DatabaseFailedException(e);
+        }
         return new PooledUse(process, loan.Permit.Number, loan.Permit.Token, waited.TotalMilliseconds, (time.GetElapsedTime(since) - waited).TotalMilliseconds);
     }
 
@@ -51,7 +56,14 @@ internal sealed class LocalPooledWork(IResourcePool<DbConnection> pool, Database
     public async ValueTask<IReadOnlyList<ProcessPool>> GetStatsAsync(CancellationToken cancellationToken = default)
     {
         var stats = await pool.GetStatsAsync(cancellationToken).ConfigureAwait(false);
-        return [new ProcessPool(process, await database.UsesAsync(cancellationToken).ConfigureAwait(false), Volatile.Read(ref _fenced), stats)];
+        try
+        {
+            return [new ProcessPool(process, await database.UsesAsync(cancellationToken).ConfigureAwait(false), Volatile.Read(ref _fenced), stats)];
+        }
+        catch (DbException e)
+        {
+            throw new DatabaseFailedException(e);
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -61,7 +61,7 @@ internal sealed class PooledWorkService(PooledWorkServer server, IOptions<Member
         {
             throw new RpcException(new Status(StatusCode.Aborted, e.Message));
         }
-        catch (ResourceOpenException e)
+        catch (Exception e) when (e is ResourceOpenException or DatabaseFailedException)
         {
             throw new RpcException(new Status(StatusCode.Unavailable, e.Message));
         }
