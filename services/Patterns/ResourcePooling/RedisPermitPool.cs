@@ -19,6 +19,7 @@ public sealed class RedisPermitPool<T> : IResourcePool<T> where T : class
 {
     private readonly ChannelResourcePool<T> _local;
     private readonly RedisPermits<T> _permits;
+    private readonly Lazy<Task> _closing;
 
     /// <param name="redis">Not disposed here.</param>
     /// <param name="name">What it is called in messages, metrics and, unless there is a tag, keys.</param>
@@ -30,6 +31,7 @@ public sealed class RedisPermitPool<T> : IResourcePool<T> where T : class
         _permits = new RedisPermits<T>(redis, name, options, time, logger);
         _local = new ChannelResourcePool<T>(name, factory, options, time, logger, _permits);
         _permits.Pool = _local;
+        _closing = new Lazy<Task>(CloseAsync);
     }
 
     /// <inheritdoc/>
@@ -45,7 +47,9 @@ public sealed class RedisPermitPool<T> : IResourcePool<T> where T : class
     public ValueTask<PoolStats> GetStatsAsync(CancellationToken cancellationToken = default) => _local.GetStatsAsync(cancellationToken);
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync() => new(_closing.Value);
+
+    private async Task CloseAsync()
     {
         await _local.DisposeAsync().ConfigureAwait(false);
         await _permits.DisposeAsync().ConfigureAwait(false);

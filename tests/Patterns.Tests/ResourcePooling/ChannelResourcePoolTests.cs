@@ -40,7 +40,7 @@ public sealed class ChannelResourcePoolTests : ResourcePoolConformance
     [Fact(Timeout = HangLimit)]
     public async Task Lifetimes_OfThoseOpenedTogether_Differ()
     {
-        await using var host = await CreateAsync(16, options => (options.MaxLifetime, options.LifetimeJitter) = (TimeSpan.FromHours(1), 0.5));
+        await using var host = await CreateAsync(16, options => (options.MaxLifetime, options.LifetimeJitter, options.IdleLimit) = (TimeSpan.FromHours(1), 0.5, TimeSpan.FromDays(1)));
         var loans = new List<PooledResource<TestResource>>();
         for (var i = 0; i < 16; i++) loans.Add(await host.AcquireAsync());
         foreach (var loan in loans) await loan.DisposeAsync();

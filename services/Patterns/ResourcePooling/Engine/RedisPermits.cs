@@ -60,20 +60,26 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             Pool.SetWanted(true); // until an answer says that nobody waits
             Begin();
         }
-        using var time = new CancellationTokenSource(limit, _time);
+        // Who does not want to wait gets one answer all the same, or there would be none to give.
+        using var time = new CancellationTokenSource(limit > TimeSpan.Zero ? limit : _options.RenewEvery, _time);
         using var any = CancellationTokenSource.CreateLinkedTokenSource(time.Token, cancellationToken, _stop.Token);
         try
         {
             // The call has limits of its own, which are not the caller's.
             if (session is not null) await Task.WhenAny(waiting.Task, BeatAsync(session)).WaitAsync(any.Token).ConfigureAwait(false);
             // Without a session the task begins one, and lines up for everybody; with one it looks more often from now on.
-            if (!waiting.Task.IsCompleted) _bell?.Ring();
+            if (!waiting.Task.IsCompleted && limit > TimeSpan.Zero) _bell?.Ring();
+            if (limit <= TimeSpan.Zero && session is not null) await time.CancelAsync().ConfigureAwait(false);
             return await waiting.Task.WaitAsync(any.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             bool isMine;
-            lock (_gate) isMine = !_line.Remove(waiting.Ticket);
+            lock (_gate)
+            {
+                isMine = !_line.Remove(waiting.Ticket);
+                if (!isMine) _releasing.Add(waiting.Ticket);
+            }
             if (isMine) return await waiting.Task.ConfigureAwait(false); // it came at the last moment
             _ = GiveUpAsync(waiting.Ticket);
             cancellationToken.ThrowIfCancellationRequested();
@@ -327,16 +333,16 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
 
     private async Task GiveUpAsync(long ticket)
     {
-        if (_session is not { } session) return;
-        var sentAt = _time.GetTimestamp();
         try
         {
-            Apply(session, await _script.CallAsync("cancel", session.Instance, ticket).ConfigureAwait(false), sentAt);
+            var sentAt = _time.GetTimestamp();
+            if (_session is { } session) Apply(session, await _script.CallAsync("cancel", session.Instance, ticket).ConfigureAwait(false), sentAt);
         }
         catch (Exception e) when (IsNoAnswer(e))
         {
             // It keeps its place, is granted a permit in its turn, and gives it back then.
         }
+        lock (_gate) _releasing.Remove(ticket);
     }
 
     private async Task ReleaseAsync(PermitSession session, int number, long ticket, long token)

@@ -9,7 +9,7 @@ namespace DistributedPatterns.ResourcePooling.Work;
 internal sealed class GrpcPooledWork(IResourcePool<MemberConnection> pool, IMembers members, IMemberChannels channels, string role, TimeProvider time) : IPooledWork
 {
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(1); // the worker keeps the limit; this one is for when it cannot
-    private static readonly TimeSpan s_statsLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_statsLimit = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan s_leakLimit = TimeSpan.FromSeconds(10);
 
     public ValueTask<PooledUse> UseAsync(TimeSpan hold, TimeSpan limit, CancellationToken cancellationToken = default) =>
