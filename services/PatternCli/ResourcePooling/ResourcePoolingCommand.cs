@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json.Serialization;
 using DistributedPatterns.Diagnostics;
-using DistributedPatterns.ResourcePooling;
 using DistributedPatterns.ResourcePooling.Work;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
