@@ -8,6 +8,7 @@ using DistributedPatterns.PatternCli.Pipelines;
 using DistributedPatterns.PatternCli.ProducerConsumer;
 using DistributedPatterns.PatternCli.PublishSubscribe;
 using DistributedPatterns.PatternCli.RateLimiting;
+using DistributedPatterns.PatternCli.ResourcePooling;
 using DistributedPatterns.PatternCli.SingleFlight;
 using DistributedPatterns.PatternCli.Supervision;
 using DistributedPatterns.PatternCli.WorkerPool;
@@ -37,6 +38,7 @@ internal static class CommandLine
         new PublishSubscribeCommand(),
         new SingleFlightCommand(),
         new EventLoopCommand(),
+        new ResourcePoolingCommand(),
     ];
 
     private static string Names => string.Join(", ", Commands.Select(command => command.Name));

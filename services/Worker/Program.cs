@@ -11,10 +11,12 @@ builder.Services.AddMapReduceJobs().AddMapReduceMapper();
 builder.Services.AddTallyHandlers().AddRedisLoopRunner();
 builder.Services.AddFanOutFanInScenarios().AddFanOutWorker();
 builder.Services.AddDeadlineScenarios().AddOperations();
+builder.Services.AddPooledWorker();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapPipelineWorker();
 app.MapFanOutWorker();
 app.MapOperations();
+app.MapPooledWork();
 await app.RunAsync();

@@ -7,6 +7,7 @@ using DistributedPatterns.Benchmarks.Pipeline;
 using DistributedPatterns.Benchmarks.ProducerConsumer;
 using DistributedPatterns.Benchmarks.PublishSubscribe;
 using DistributedPatterns.Benchmarks.RateLimiting;
+using DistributedPatterns.Benchmarks.ResourcePooling;
 using DistributedPatterns.Benchmarks.SingleFlight;
 using DistributedPatterns.Benchmarks.Supervision;
 using DistributedPatterns.Benchmarks.WorkerPool;
@@ -23,6 +24,7 @@ Dictionary<string, Func<RunSettings, IReadOnlyList<IBenchmark>>> patterns = new(
     ["publish-subscribe"] = PublishSubscribeBenchmarks.Create,
     ["rate-limiting"] = RateLimitingBenchmarks.Create,
     ["single-flight"] = SingleFlightBenchmarks.Create,
+    ["resource-pooling"] = ResourcePoolingBenchmarks.Create,
     ["supervision"] = SupervisionBenchmarks.Create,
     ["worker-pool"] = WorkerPoolBenchmarks.Create,
 };

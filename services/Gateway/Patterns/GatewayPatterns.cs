@@ -6,6 +6,7 @@ using DistributedPatterns.Gateway.Pipelines;
 using DistributedPatterns.Gateway.ProducerConsumer;
 using DistributedPatterns.Gateway.PublishSubscribe;
 using DistributedPatterns.Gateway.RateLimiting;
+using DistributedPatterns.Gateway.ResourcePooling;
 using DistributedPatterns.Gateway.SingleFlight;
 using DistributedPatterns.Gateway.Supervision;
 using DistributedPatterns.Gateway.WorkerPool;
@@ -28,5 +29,6 @@ internal static class GatewayPatterns
         new PublishSubscribePattern(),
         new SingleFlightPattern(),
         new EventLoopPattern(),
+        new ResourcePoolingPattern(),
     ];
 }

@@ -28,6 +28,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "It has not ended, or not well: GET the job to read which.");
     public static readonly ProblemKind BadRequest = new("bad-request", 400, "The request cannot be understood",
         "The detail says which part of the request broke off or is not HTTP.");
+    public static readonly ProblemKind ChaosOff = new("chaos-off", 403, "Breaking things is not allowed here",
+        "Set Chaos:Token for a run in Development, and send it in the header X-Chaos-Token.");
     public static readonly ProblemKind UnknownPattern = new("unknown-pattern", 404, "There is no such pattern",
         "GET /api/patterns lists the patterns and their endpoints.");
     public static readonly ProblemKind UnknownVariant = new("unknown-variant", 404, "There is no such variant",
@@ -64,6 +66,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "The detail says why. POST reset starts all children anew with a full budget.");
     public static readonly ProblemKind Fenced = new("fenced", 409, "The partition is under another epoch",
         "It has another owner by now. GET partitions to read the epoch, or post without one.");
+    public static readonly ProblemKind PermitLost = new("permit-lost", 409, "The permit was lost meanwhile",
+        "Try again: its process was frozen or cut off for longer than its lease. What it wrote was refused.");
     public static readonly ProblemKind BodyTooLarge = new("body-too-large", 413, "The body is too large",
         "The detail names the limit, and the setting that changes it for files.");
     public static readonly ProblemKind UnsupportedMediaType = new("unsupported-media-type", 415, "The body's type is not accepted",
@@ -98,6 +102,8 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
         "Wait as long as Retry-After says. The channel variants need no worker and go on.");
     public static readonly ProblemKind OperationUnavailable = new("operation-unavailable", 503, "An operation is not available at present",
         "Wait as long as Retry-After says, or let the gateway try again inside the budget with attempts=.");
+    public static readonly ProblemKind PoolExhausted = new("pool-exhausted", 503, "No resource of the pool came free in time",
+        "Wait as long as Retry-After says. The detail has the pool's counts, and the setting that raises its limit.");
     public static readonly ProblemKind TooManyWatchers = new("too-many-watchers", 503, "Too many event streams are open",
         "Wait as long as Retry-After says. The detail says what to do without a stream.");
     public static readonly ProblemKind BrokerUnavailable = new("broker-unavailable", 503, "Redis, or a service behind it, cannot be reached",
@@ -107,9 +113,10 @@ internal sealed record ProblemKind(string Slug, int Status, string Title, string
 
     public static IReadOnlyList<ProblemKind> All { get; } =
     [
-        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, InvalidEvents, UnknownInput, NoResult, BadRequest, UnknownPattern, UnknownVariant, UnknownRoute,
-        RunNotFound, JobNotFound, ItemNotFound, ChildNotFound, KeyNotFound, Elsewhere, MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, ChildNotRunning, Escalated, Fenced, BodyTooLarge, UnsupportedMediaType, NotText, IdempotencyMismatch,
-        CostExceedsBurst, RateLimited,
-        Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, FlightFailed, OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
+        InvalidParameter, MalformedBody, EmptyBody, UnknownPipeline, InvalidInput, UnknownJob, InvalidJobInput, InvalidItems, InvalidEvents, UnknownInput, NoResult,
+        BadRequest, ChaosOff, UnknownPattern, UnknownVariant, UnknownRoute, RunNotFound, JobNotFound, ItemNotFound, ChildNotFound, KeyNotFound, Elsewhere,
+        MethodNotAllowed, RequestTooSlow, RunEnded, JobEnded, JobForgotten, StaleToken, ChildNotRunning, Escalated, Fenced, PermitLost, BodyTooLarge,
+        UnsupportedMediaType, NotText, IdempotencyMismatch, CostExceedsBurst, RateLimited, Cancelled, Internal, RunFailed, BranchFailed, OperationFailed, FlightFailed,
+        OwnerUnreachable, Full, Draining, NoWorker, OperationUnavailable, PoolExhausted, TooManyWatchers, BrokerUnavailable, DeadlineExceeded,
     ];
 }

@@ -42,13 +42,19 @@ internal sealed class MemberChannels : IMemberChannels, IDisposable
     public GrpcChannel To(Member member)
     {
         ArgumentNullException.ThrowIfNull(member);
-        var address = member.Grpc ?? throw new ArgumentException($"Member '{member.Id}' serves no gRPC: set its GRPC_PORT.", nameof(member));
-        var mine = new Lazy<GrpcChannel>(() => GrpcChannel.ForAddress(address, ChannelOptions(_ => member)));
+        var mine = new Lazy<GrpcChannel>(() => Open(member));
         var channel = _members.GetOrAdd(member, mine);
         var opened = channel.Value;
         if (channel == mine)
             member.Left.Register(() => Retire(member, opened));
         return opened;
+    }
+
+    public GrpcChannel Open(Member member)
+    {
+        ArgumentNullException.ThrowIfNull(member);
+        var address = member.Grpc ?? throw new ArgumentException($"Member '{member.Id}' serves no gRPC: set its GRPC_PORT.", nameof(member));
+        return GrpcChannel.ForAddress(address, ChannelOptions(_ => member));
     }
 
     public void Dispose()

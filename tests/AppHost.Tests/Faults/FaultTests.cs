@@ -82,7 +82,7 @@ public sealed class FaultTests(FaultSystem system) : IClassFixture<FaultSystem>,
         [
             new RateLimitingLoad(client), new ProducerConsumerLoad(client), new WorkerPoolLoad(client), new FanOutFanInLoad(client),
             new FeedLoad(client), new MapReduceLoad(client), new SupervisionLoad(client), new DeadlinesLoad(client),
-            new PublishSubscribeLoad(client), new SingleFlightLoad(client), new EventLoopLoad(client),
+            new PublishSubscribeLoad(client), new SingleFlightLoad(client), new EventLoopLoad(client), new ResourcePoolingLoad(client),
         ];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_limit.Token);
         var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -13,7 +13,7 @@ internal abstract class ScriptUser
         [
             new ProbeUser(), new MembersUser(), new RunsUser(), new LimitersUser(), new QueueUser(),
             new WorkersUser(), new SupervisionUser(), new MapReduceUser(), new TopicUser(), new FlightsUser(),
-            new EventLoopUser(),
+            new EventLoopUser(), new PermitsUser(),
         ];
 
     /// <summary>Gets the scripts that the client runs, by their paths below the library's folder.</summary>

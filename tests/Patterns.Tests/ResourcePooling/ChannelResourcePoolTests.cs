@@ -1,0 +1,75 @@
+using DistributedPatterns.ResourcePooling;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace DistributedPatterns.Tests.ResourcePooling;
+
+/// <summary>The contract over <see cref="ChannelResourcePool{T}"/>, on a clock of its own; and what only it promises.</summary>
+public sealed class ChannelResourcePoolTests : ResourcePoolConformance
+{
+    private protected override ValueTask<PoolHost> CreateAsync(int open, Action<ResourcePoolOptions>? configure = null)
+    {
+        var time = new FakeTimeProvider();
+        var options = new ResourcePoolOptions { Capacity = open };
+        configure?.Invoke(options);
+        return new(new PoolHost(new ChannelResourcePool<TestResource>("test", Resources, options, time, NullLogger<ChannelResourcePool<TestResource>>.Instance), async step =>
+        {
+            time.Advance(step);
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, TestStop); // whoever that woke goes first
+        }));
+    }
+
+    [Fact(Timeout = HangLimit)]
+    public async Task AcquireAndReturn_WithNobodyWaiting_AllocateNothing()
+    {
+        await using var host = await CreateAsync(4, options => options.ResetOnReturn = false);
+        for (var i = 0; i < 1_000; i++) await (await host.Pool.AcquireAsync(null, TestStop)).DisposeAsync();
+
+        // Awaiting what is complete stays on this thread.
+        var (thread, before) = (Environment.CurrentManagedThreadId, GC.GetAllocatedBytesForCurrentThread());
+        for (var i = 0; i < 10_000; i++) await (await host.Pool.AcquireAsync(null, TestStop)).DisposeAsync();
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+
+        Assert.Equal((thread, 0), (Environment.CurrentManagedThreadId, allocated));
+    }
+
+    [Fact(Timeout = HangLimit)]
+    public async Task Lifetimes_OfThoseOpenedTogether_Differ()
+    {
+        await using var host = await CreateAsync(16, options => (options.MaxLifetime, options.LifetimeJitter, options.IdleLimit) = (TimeSpan.FromHours(1), 0.5, TimeSpan.FromDays(1)));
+        var loans = new List<PooledResource<TestResource>>();
+        for (var i = 0; i < 16; i++) loans.Add(await host.AcquireAsync());
+        foreach (var loan in loans) await loan.DisposeAsync();
+
+        var seen = new HashSet<long>();
+        await host.UntilAsync(
+            stats =>
+            {
+                seen.Add(stats.Ledger.Open);
+                return stats.Ledger.Open == 0;
+            }, TimeSpan.FromMinutes(2));
+
+        Assert.True(seen.Count >= 4, $"open: {string.Join(' ', seen)}");
+    }
+
+    [Fact(Timeout = HangLimit)]
+    public async Task Acquire_OnManyThreadsWithoutReset_KeepsEachLoanToItself()
+    {
+        const int Rounds = 20_000;
+        await using var host = await CreateAsync(3, options => options.ResetOnReturn = false);
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
+        {
+            for (var round = 0; round < Rounds; round++)
+            {
+                var loan = await host.AcquireAsync();
+                loan.Resource.Begin().Dispose();
+                await loan.DisposeAsync();
+            }
+        }, TestStop)));
+
+        var stats = await host.AssertAddsUpAsync(Resources);
+        Assert.Equal((8 * Rounds, 0, 0), (stats.Ledger.Acquired, stats.Ledger.Active, stats.Counters.StaleReturns));
+        Assert.InRange(Resources.MostOpen, 1, 3);
+    }
+}

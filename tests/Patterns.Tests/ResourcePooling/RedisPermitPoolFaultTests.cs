@@ -1,0 +1,144 @@
+using System.Globalization;
+using DistributedPatterns.ResourcePooling;
+using DistributedPatterns.ResourcePooling.Work;
+using DistributedPatterns.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using StackExchange.Redis;
+
+namespace DistributedPatterns.Tests.ResourcePooling;
+
+/// <summary>Permits of processes that freeze, die or are cut off, and of a server that does.</summary>
+public sealed class RedisPermitPoolFaultTests(SharedRedis shared) : IDisposable
+{
+    private const int HangLimit = 120_000;
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(40);
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("pool-tests-");
+
+    private static CancellationToken TestStop => TestContext.Current.CancellationToken;
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
+    public async Task Holder_FrozenPastItsLease_IsRefusedWhereItWrites(RedisKind kind)
+    {
+        var server = await shared.OfAsync(kind);
+        await using var redis = await server.ConnectAsync();
+        var tag = SharedRedis.NewTag();
+        await using var holder = await StartHolderAsync(server, tag);
+        var database = NewDatabase(tag);
+        await using var pool = NewPool(redis, tag, database);
+        await Eventually.StaysTrueAsync(() => !holder.Output.Contains("@lost", StringComparison.Ordinal), s_lease * 2, () => "renewals do not hold the lease");
+
+        await holder.PauseAsync();
+        var loan = await pool.AcquireAsync(s_limit, TestStop);
+        await database.CountAsync(loan.Resource, loan.Permit, TestStop);
+        await holder.ResumeAsync();
+
+        await Eventually.TrueAsync(() => holder.Output.Contains("@write ", StringComparison.Ordinal), s_limit, () => holder.Output);
+        Assert.Contains("@write PermitFencedException", holder.Output, StringComparison.Ordinal);
+        Assert.Contains("@lost", holder.Output, StringComparison.Ordinal);
+        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"@held {loan.Permit.Number} "), holder.Output, StringComparison.Ordinal);
+        Assert.Equal(1, await database.UsesAsync(TestStop));
+        await database.CountAsync(loan.Resource, loan.Permit, TestStop); // the new holder still may
+        await loan.DisposeAsync();
+        var permits = (await pool.GetStatsAsync(TestStop)).Permits!;
+        Assert.Equal((1, permits.Held + permits.Released + permits.Expired), (permits.Expired, permits.Granted));
+    }
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
+    public async Task Holder_Killed_GivesItsPermitsAndItsPlaceBackWithItsLease(RedisKind kind)
+    {
+        var server = await shared.OfAsync(kind);
+        await using var redis = await server.ConnectAsync();
+        var tag = SharedRedis.NewTag();
+        await using var holder = await StartHolderAsync(server, tag);
+        await using var inLine = await StartHolderAsync(server, tag, "@waiting");
+        var database = NewDatabase(tag);
+        await using var pool = NewPool(redis, tag, database);
+        await Eventually.TrueAsync(async () => (await pool.GetStatsAsync(TestStop)).Permits!.Waiting == 1, s_limit, () => "the second one does not wait");
+        var since = TimeProvider.System.GetTimestamp();
+
+        await holder.KillAsync();
+        await inLine.KillAsync();
+        await using var loan = await pool.AcquireAsync(s_limit, TestStop);
+
+        // A lease, and what a busy machine takes for the rest.
+        Assert.True(TimeProvider.System.GetElapsedTime(since) < s_lease + TimeSpan.FromSeconds(10));
+        var permits = (await pool.GetStatsAsync(TestStop)).Permits!;
+        Assert.Equal((1, 0, 1), (permits.Held, permits.Waiting, permits.Processes));
+    }
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
+    public async Task Process_CutOff_HearsOfItBeforeOthersGetItsPermits(RedisKind kind)
+    {
+        var server = await shared.OfAsync(kind);
+        await using var redis = await server.ConnectAsync();
+        var cut = await server.ConnectAsync();
+        var (tag, resources) = (SharedRedis.NewTag(), new TestResources());
+        await using var lonely = NewPool(cut, tag, resources);
+        await using var pool = NewPool(redis, tag, resources);
+        var loan = await lonely.AcquireAsync(s_limit, TestStop);
+        using var lost = loan.Lost.Register(() => _ = loan.DisposeAsync().AsTask());
+
+        await cut.CloseAsync(allowCommandsToComplete: false);
+        await using var next = await pool.AcquireAsync(s_limit, TestStop);
+
+        Assert.Equal(1, resources.MostOpen);
+        Assert.Throws<ResourceReturnedException>(() => loan.Resource);
+    }
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
+    public async Task Server_Killed_IsFollowedByOthersUnderHigherTokens(RedisKind kind)
+    {
+        await using var server = await RedisBackend.StartAsync(kind);
+        await using var redis = await server.ConnectAsync();
+        var (tag, resources) = (SharedRedis.NewTag(), new TestResources());
+        await using var pool = NewPool(redis, tag, resources);
+        var before = await pool.AcquireAsync(s_limit, TestStop);
+        var permit = before.Permit;
+
+        await server.KillAsync();
+        await Eventually.TrueAsync(() => before.Lost.IsCancellationRequested, s_limit, () => "the holder was not told");
+        await before.DisposeAsync();
+        await server.RestartAsync();
+        await using var after = await pool.AcquireAsync(s_limit, TestStop);
+
+        Assert.Equal(permit.Number, after.Permit.Number);
+        Assert.True(after.Permit.Token > permit.Token, $"{after.Permit} after {permit}");
+        Assert.Equal(1, (await pool.GetStatsAsync(TestStop)).Counters.ClosedBecause[CloseReason.Lost]);
+    }
+
+    private DatabaseConnections NewDatabase(string tag) => new(Options.Create(new DatabaseOptions { SqliteFile = Path.Combine(_folder.FullName, "uses.db") }), tag);
+
+    private static RedisPermitPool<T> NewPool<T>(ConnectionMultiplexer redis, string tag, IResourceFactory<T> factory) where T : class => new(
+        redis, "held", factory, new RedisPermitPoolOptions { Permits = 1, Lease = s_lease, KeyTag = tag }, TimeProvider.System, NullLogger<RedisPermitPool<T>>.Instance);
+
+    private async Task<WatchedProcess> StartHolderAsync(RedisBackend server, string tag, string until = "@held")
+    {
+        var holder = await WatchedProcess.StartBuiltAsync("MemberProcess", new Dictionary<string, string>
+        {
+            ["ConnectionStrings__redis"] = server.ConnectionString,
+            ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+            ["Members__Group"] = tag,
+            ["Data__Path"] = _folder.FullName,
+            ["Patterns__ResourcePooling__held__KeyTag"] = tag,
+            ["Patterns__ResourcePooling__held__Permits"] = "1",
+            ["Patterns__ResourcePooling__held__AcquireLimit"] = "00:10:00",
+            ["Patterns__ResourcePooling__held__Lease"] = s_lease.ToString("c", CultureInfo.InvariantCulture),
+            ["Patterns__ResourcePooling__Database__SqliteFile"] = Path.Combine(_folder.FullName, "uses.db"),
+        });
+        await Eventually.TrueAsync(() => holder.Output.Contains(until, StringComparison.Ordinal), s_limit, () => holder.Output);
+        return holder;
+    }
+}
