@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Payloads;
 using DistributedPatterns.PublishSubscribe;
-using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
 
