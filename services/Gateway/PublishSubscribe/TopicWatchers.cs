@@ -21,17 +21,25 @@ internal sealed class TopicWatchers(TimeProvider time, IHostApplicationLifetime 
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
         yield return Event("open", new TopicEvent(subscription.Position.Sequence), s_reconnectAfter);
+        var shownAt = time.GetTimestamp();
         while (true)
         {
-            var (isReadable, reason) = await WaitAsync(subscription, stop.Token);
+            // From event to event: what comes under other topics also ends a wait.
+            var left = s_heartbeat - time.GetElapsedTime(shownAt);
+            var (isReadable, reason) = await WaitAsync(subscription, left > TimeSpan.Zero ? left : TimeSpan.Zero, stop.Token);
             if (reason is not null) yield return Event("ended", new TopicEvent(subscription.Position.Sequence, Reason: reason));
             if (isReadable is false) yield break;
-            if (isReadable is null) yield return Event("heartbeat", new TopicEvent(subscription.Position.Sequence));
+            if (isReadable is null)
+            {
+                yield return Event("heartbeat", new TopicEvent(subscription.Position.Sequence));
+                shownAt = time.GetTimestamp();
+            }
             while (!stop.IsCancellationRequested && subscription.TryRead(out var item))
             {
                 yield return item.IsMessage
                     ? Event("message", new TopicEvent(item.Sequence, item.Subject, JsonElement.Parse(item.Message)))
                     : Event(item.Kind.ToString().ToLowerInvariant(), new TopicEvent(item.Sequence, Missed: item.Kind == TopicItemKind.Reset ? null : item.Missed));
+                shownAt = time.GetTimestamp();
             }
         }
 
@@ -40,10 +48,10 @@ internal sealed class TopicWatchers(TimeProvider time, IHostApplicationLifetime 
     }
 
     /// <summary>Waits for something to read: true; for nothing any more: false, with the reason if the subscriber was cut off; or for a heartbeat to be due.</summary>
-    private async Task<(bool? IsReadable, string? Reason)> WaitAsync(ISubscription<byte[]> subscription, CancellationToken stop)
+    private async Task<(bool? IsReadable, string? Reason)> WaitAsync(ISubscription<byte[]> subscription, TimeSpan beatAfter, CancellationToken stop)
     {
         if (stop.IsCancellationRequested) return (false, null);
-        using var due = new CancellationTokenSource(s_heartbeat, time);
+        using var due = new CancellationTokenSource(beatAfter, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, due.Token);
         try
         {

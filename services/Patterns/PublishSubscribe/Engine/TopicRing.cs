@@ -198,7 +198,10 @@ internal sealed class TopicRing<TSlot, T> where TSlot : struct, IRingSlot<T>
     {
         Interlocked.MemoryBarrier();
         if (!Volatile.Read(ref _publishersWait)) return;
-        lock (Gate) WakePublishers();
+        lock (Gate)
+        {
+            if ((_limit = Limit()) > _head) WakePublishers(); // else another one is still in the way
+        }
     }
 
     private void Write(ReadOnlySpan<TSlot> slots)
