@@ -1,6 +1,7 @@
 using DistributedPatterns.Benchmarks.Deadlines;
 using DistributedPatterns.Benchmarks.Harness;
 using DistributedPatterns.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace DistributedPatterns.Benchmarks.ResourcePooling;
 
