@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.EventLoop;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Pipeline;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -6,6 +8,12 @@ using Microsoft.Extensions.Options;
 namespace DistributedPatterns.Tests.EventLoop;
 
 /// <summary>The contract over <see cref="ChannelEventLoop"/>, on a clock that stands still unless a test moves it.</summary>
+[Guarantees("event-loop", Variants.Channel)]
+[Promises(Guarantee.Order, "a key's events in the order of their posts", nameof(Events_OfManyKeysByManyPosters_AreHandledInOrderOneAtATime))]
+[Promises(Guarantee.Delivery, "one turn at a time, applied once; after its attempts an event is dead", nameof(Event_WithAttemptsLeft_IsTriedAgainAndCountsOnce), nameof(Event_WhoseHandlerFails_IsDeadAndTheNextHasItsTurn))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its events and states are gone")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "a post waits or is refused, as set; counted", nameof(Post_WithoutRoom_IsRefusedOrWaits))]
 public sealed class ChannelEventLoopTests : EventLoopConformance
 {
     private readonly ManualTime _time = new();

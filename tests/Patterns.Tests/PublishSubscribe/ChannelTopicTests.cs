@@ -1,9 +1,19 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PublishSubscribe;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.ProducerConsumer;
 using Microsoft.Extensions.Time.Testing;
 
 namespace DistributedPatterns.Tests.PublishSubscribe;
 
+[Guarantees("publish-subscribe", Variants.Channel, typeof(ChannelTopicTests))]
+[Promises(Guarantee.Order, "one, for all subscribers", nameof(Messages_OneByOneAndTogether_ComeToEverySubscriberInOrder), nameof(ManyPublishersAndSubscribers_EveryMessageIsAccountedForAndInOrder))]
+[Promises(Guarantee.Delivery, "at most once, and what is missing is counted in its place; with `Wait` everything",
+    nameof(DropOldest_TheBufferIsFull_KeepsTheNewestAndSaysHowManyAreMissing), nameof(Wait_TheReaderIsSlow_LosesNothing))]
+[DoesNotPromise(Guarantee.ProcessDeath, "the topic is gone")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "each subscriber as it chose: drops, is cut off, or is waited for up to a limit; counted",
+    nameof(Disconnect_OneMoreThanTheBufferTakes_CutsOffAndSaysSo), nameof(ChannelTopicTests.Publish_ASubscriberReadsNothingForItsLimit_CutsItOffAndNeverWaitsForItAgain))]
 public abstract class ChannelTopicConformance<T>(Payloads<T> payloads) : TopicConformance<T>(payloads)
 {
     protected override ITopic<T> Create(TopicSettings settings) => new ChannelTopic<T>(

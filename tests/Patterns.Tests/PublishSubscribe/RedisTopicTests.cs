@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PublishSubscribe;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.ProducerConsumer;
 using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -7,6 +9,16 @@ using StackExchange.Redis;
 namespace DistributedPatterns.Tests.PublishSubscribe;
 
 /// <summary>The contract over <see cref="RedisRetainedTopic{T}"/> on a real server.</summary>
+[Guarantees("publish-subscribe", Variants.Distributed, typeof(RedisTopicFaultTests), typeof(TopicGroupTests))]
+[Promises(Guarantee.Order, "one, for all subscribers of all processes; ephemeral: of each publisher", nameof(ManyPublishersAndSubscribers_EveryMessageIsAccountedForAndInOrder))]
+[Promises(Guarantee.Delivery, "at least once within what is retained; ephemeral: at most once; what is missing is counted in its place",
+    nameof(Start_BehindWhatIsNoLongerKept_SaysHowManyAreMissing), nameof(RedisTopicFaultTests.Retained_RedisIsKilledInMidRun_EveryAcknowledgedMessageIsReadOnce),
+    nameof(RedisTopicFaultTests.Ephemeral_RedisIsKilledInMidRun_WhatIsMissingIsAGapWithItsCount))]
+[Promises(Guarantee.ProcessDeath, "a subscriber resumes where it was, in any process, as far as the log goes back; ephemeral: no",
+    nameof(Start_BehindAPosition_GoesOnThere), nameof(TopicGroupTests.Relay_IsGoneForAWhile_GoesOnWhereItWas))]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "each subscriber as it chose; the log forgets its oldest", nameof(Subscribers_ThatReadNothing_DoNotSlowTheOthers),
+    nameof(RedisTopicFaultTests.Subscribers_ThatReadNothingOfLargeMessages_DoNotHoldUpPublishers))]
 public abstract class RedisRetainedTopicConformance<T>(SharedRedis shared, RedisKind kind, Payloads<T> payloads) : TopicConformance<T>(payloads), IAsyncLifetime
 {
     private ConnectionMultiplexer? _redis;

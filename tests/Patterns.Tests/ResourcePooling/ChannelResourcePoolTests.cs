@@ -1,10 +1,19 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.ResourcePooling;
+using DistributedPatterns.Tests.Guarantees;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
 namespace DistributedPatterns.Tests.ResourcePooling;
 
 /// <summary>The contract over <see cref="ChannelResourcePool{T}"/>, on a clock of its own; and what only it promises.</summary>
+[Guarantees("resource-pooling", Variants.Channel)]
+[Promises(Guarantee.Order, "who waits is served by arrival", nameof(Acquire_ByThoseWhoWait_IsInTheOrderOfArrival))]
+[Promises(Guarantee.Delivery, "never more open than `Capacity`, none lent twice", nameof(Acquire_ByManyCallers_NeverOpensMoreThanMayBeNorLendsOneTwice))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its resources are gone")]
+[Promises(Guarantee.StaleHolder, "a loan that is over is refused, and counted", nameof(Return_Twice_IsCountedAndTheLoanIsOver))]
+[Promises(Guarantee.Full, "a caller waits up to its limit, or is refused where too many do",
+    nameof(Acquire_WithNothingFreeInTime_SaysWhyAndLeavesNothingBehind), nameof(Acquire_WithTooManyInLine_IsRefusedAtOnce))]
 public sealed class ChannelResourcePoolTests : ResourcePoolConformance
 {
     private protected override ValueTask<PoolHost> CreateAsync(int open, Action<ResourcePoolOptions>? configure = null)

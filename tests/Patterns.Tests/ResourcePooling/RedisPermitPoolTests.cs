@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.ResourcePooling;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -6,6 +8,14 @@ namespace DistributedPatterns.Tests.ResourcePooling;
 
 /// <summary>The contract over <see cref="RedisPermitPool{T}"/>, on a real server; and what it promises over processes.</summary>
 /// <remarks>The lease is long: a test process that stops for seconds on a busy machine must not look dead. What happens when one does: <see cref="RedisPermitPoolFaultTests"/>.</remarks>
+[Guarantees("resource-pooling", Variants.Distributed, typeof(RedisPermitPoolFaultTests))]
+[Promises(Guarantee.Order, "who waits is served by arrival, over all processes; idle ones of its own process may come first", nameof(Acquire_InSeveralProcesses_IsInTheOrderOfArrivalOverAllOfThem))]
+[Promises(Guarantee.Delivery, "never more permits than `Permits` over all processes; what a frozen process has open comes on top",
+    nameof(Acquire_InSeveralProcessesAtOnce_NeverOpensMoreThanThePermits))]
+[Promises(Guarantee.ProcessDeath, "its permits and its place in line come back after the lease", nameof(RedisPermitPoolFaultTests.Holder_Killed_GivesItsPermitsAndItsPlaceBackWithItsLease))]
+[Promises(Guarantee.StaleHolder, "is refused by its token where it writes", nameof(RedisPermitPoolFaultTests.Holder_FrozenPastItsLease_IsRefusedWhereItWrites))]
+[Promises(Guarantee.Full, "a caller waits up to its limit, or is refused where too many do",
+    nameof(Acquire_WithNothingFreeInTime_SaysWhyAndLeavesNothingBehind), nameof(Exhausted_OverAllProcesses_NamesThePermits))]
 public abstract class RedisPermitPoolTests(SharedRedis shared, RedisKind kind) : ResourcePoolConformance
 {
     private readonly string _tag = SharedRedis.NewTag();

@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.SingleFlight;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Support;
 
 namespace DistributedPatterns.Tests.SingleFlight;
@@ -8,6 +10,14 @@ namespace DistributedPatterns.Tests.SingleFlight;
 /// The lease is long: a test process that stops for seconds on a busy machine must not look dead. What happens when one does:
 /// <see cref="RedisSingleFlightFaultTests"/>.
 /// </remarks>
+[Guarantees("single-flight", Variants.Distributed, typeof(RedisSingleFlightFaultTests))]
+[DoesNotPromise(Guarantee.Order, "none: keys have nothing to do with each other")]
+[Promises(Guarantee.Delivery, "one outcome for all who waited; two runs of a key while a leader past its lease does not know it",
+    nameof(Run_ByManyAtOnce_RunsOnceAndAllGetTheSame), nameof(RedisSingleFlightFaultTests.Leader_FreezesPastItsLease_IsRefusedWhenItPublishes))]
+[Promises(Guarantee.ProcessDeath, "another process runs the work after the lease; what is kept stays",
+    nameof(RedisSingleFlightFaultTests.LeaderProcess_IsKilledOrFrozenInMidFlight_AnotherRunsTheWorkOnce), nameof(Stop_OfTheProcessThatRanTheWork_LeavesItsResult))]
+[Promises(Guarantee.StaleHolder, "has its outcome refused by its token, and counted", nameof(RedisSingleFlightFaultTests.Leader_FreezesPastItsLease_IsRefusedWhenItPublishes))]
+[Promises(Guarantee.Full, "a key beyond `MaxFlights` or a caller beyond `MaxCallers` of a process is refused, and counted", nameof(Run_BeyondTheLimits_IsRefusedAndCounted))]
 public abstract class RedisSingleFlightTests(SharedRedis shared, RedisKind kind) : SingleFlightConformance
 {
     private FlightCluster? _cluster;

@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.SingleFlight;
+using DistributedPatterns.Tests.Guarantees;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
@@ -6,6 +8,12 @@ using Microsoft.Extensions.Time.Testing;
 namespace DistributedPatterns.Tests.SingleFlight;
 
 /// <summary>The contract over <see cref="TaskSingleFlight"/>, on a clock of the test's own.</summary>
+[Guarantees("single-flight", Variants.Channel)]
+[DoesNotPromise(Guarantee.Order, "none: keys have nothing to do with each other")]
+[Promises(Guarantee.Delivery, "one run of a key at a time, one outcome for all who waited", nameof(Run_ByManyAtOnce_RunsOnceAndAllGetTheSame), nameof(Leave_OfTheFirstCaller_LetsTheOthersGoOn))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its runs are gone, and what was kept")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "a key beyond `MaxFlights` or a caller beyond `MaxCallers` is refused, and counted", nameof(Run_BeyondTheLimits_IsRefusedAndCounted))]
 public sealed class TaskSingleFlightTests : SingleFlightConformance
 {
     private readonly FakeTimeProvider _time = new();
