@@ -17,7 +17,7 @@ if (builder.Configuration["Patterns:ProducerConsumer:held:KeyTag"] is not null)
     builder.Services.AddRedisWorkQueue("held", PayloadCodec.Utf8).AddHostedService<QueueHolder>();
 if (builder.Configuration["Patterns:ResourcePooling:held:KeyTag"] is { } tag)
 {
-    builder.Services.AddOptions<DatabaseOptions>().BindConfiguration("Patterns:ResourcePooling:Database");
+    builder.Services.AddOptions<DatabaseOptions>().BindConfiguration("Patterns:ResourcePooling:Storage");
     builder.Services.AddSingleton(provider => new DatabaseConnections(provider.GetRequiredService<IOptions<DatabaseOptions>>(), tag))
         .AddRedisPermitPool<DbConnection>("held", provider => provider.GetRequiredService<DatabaseConnections>()).AddHostedService<PermitHolder>();
 }

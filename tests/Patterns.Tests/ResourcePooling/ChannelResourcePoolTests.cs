@@ -1,10 +1,20 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.ResourcePooling;
+using DistributedPatterns.Tests.Guarantees;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
 namespace DistributedPatterns.Tests.ResourcePooling;
 
 /// <summary>The contract over <see cref="ChannelResourcePool{T}"/>, on a clock of its own; and what only it promises.</summary>
+[Guarantees("resource-pooling", Variants.Channel)]
+[Promises(Guarantee.Order, "who waits is served by arrival", nameof(Acquire_ByThoseWhoWait_IsInTheOrderOfArrival))]
+[Promises(Guarantee.Delivery, "a resource is lent to one at a time, and every loan accounted for",
+    nameof(Acquire_ByManyCallers_NeverOpensMoreThanMayBeNorLendsOneTwice), nameof(Acquire_OnManyThreadsWithoutReset_KeepsEachLoanToItself))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its resources are gone")]
+[Promises(Guarantee.StaleHolder, "who gives back or uses a loan that is over is refused, and counted", nameof(Return_Twice_IsCountedAndTheLoanIsOver))]
+[Promises(Guarantee.Full, "waits `AcquireLimit`, then is refused with counts; beyond `QueueLimit` at once",
+    nameof(Acquire_WithNothingFreeInTime_SaysWhyAndLeavesNothingBehind), nameof(Acquire_WithTooManyInLine_IsRefusedAtOnce))]
 public sealed class ChannelResourcePoolTests : ResourcePoolConformance
 {
     private protected override ValueTask<PoolHost> CreateAsync(int open, Action<ResourcePoolOptions>? configure = null)

@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.ResourcePooling;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -6,6 +8,13 @@ namespace DistributedPatterns.Tests.ResourcePooling;
 
 /// <summary>The contract over <see cref="RedisPermitPool{T}"/>, on a real server; and what it promises over processes.</summary>
 /// <remarks>The lease is long: a test process that stops for seconds on a busy machine must not look dead. What happens when one does: <see cref="RedisPermitPoolFaultTests"/>.</remarks>
+[Guarantees("resource-pooling", Variants.Distributed, typeof(RedisPermitPoolFaultTests))]
+[Promises(Guarantee.Order, "by arrival over all processes, for `Capacity` tickets of each", nameof(Acquire_InSeveralProcesses_IsInTheOrderOfArrivalOverAllOfThem))]
+[Promises(Guarantee.Delivery, "never more open than `Permits`; one past its lease may still be in use",
+    nameof(Acquire_InSeveralProcessesAtOnce_NeverOpensMoreThanThePermits), nameof(RedisPermitPoolFaultTests.Holder_FrozenPastItsLease_IsRefusedWhereItWrites))]
+[Promises(Guarantee.ProcessDeath, "its permits and its places in line come back after the lease", nameof(RedisPermitPoolFaultTests.Holder_Killed_GivesItsPermitsAndItsPlaceBackWithItsLease))]
+[Promises(Guarantee.StaleHolder, "is refused by its permit's token where it writes", nameof(RedisPermitPoolFaultTests.Holder_FrozenPastItsLease_IsRefusedWhereItWrites))]
+[Promises(Guarantee.Full, "waits `AcquireLimit`, then is refused with the counts of all processes", nameof(Exhausted_OverAllProcesses_NamesThePermits))]
 public abstract class RedisPermitPoolTests(SharedRedis shared, RedisKind kind) : ResourcePoolConformance
 {
     private readonly string _tag = SharedRedis.NewTag();
