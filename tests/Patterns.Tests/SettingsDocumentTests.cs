@@ -21,7 +21,7 @@ public sealed partial class SettingsDocumentTests
         var asked = new AskedSections();
         var builder = Host.CreateEmptyApplicationBuilder(new());
         ((IConfigurationBuilder)builder.Configuration).Add(asked);
-        builder.Services.AddMembers().AddGateway();
+        builder.Services.AddMembers().AddGateway().AddPooledWorker();
         using var provider = builder.Services.BuildServiceProvider();
         var comments = new[] { typeof(Diagnostics.Variants), typeof(GatewayOptions) }
             .SelectMany(type => XDocument.Load(Path.ChangeExtension(type.Assembly.Location, ".xml")).Descendants("member"))

@@ -104,7 +104,7 @@ public static class ResourcePoolingServiceCollectionExtensions
                 options.PostgreSql = configuration.GetConnectionString("pool-database");
                 if (configuration["Data:Path"] is { Length: > 0 } data) options.SqliteFile = Path.Combine(data, Path.GetFileName(options.SqliteFile));
             })
-            .BindConfiguration("Patterns:ResourcePooling:Database").ValidateDataAnnotations().ValidateOnStart();
+            .BindConfiguration("Patterns:ResourcePooling:Storage").ValidateDataAnnotations().ValidateOnStart();
     }
 
     private static void AddOptions<TOptions>(IServiceCollection services, string name, Action<TOptions>? configure) where TOptions : ResourcePoolOptions

@@ -19,7 +19,7 @@ if (builder.Configuration["Patterns:SingleFlight:Redis:KeyTag"] is not null)
     builder.Services.AddFlightWork<string, string>("text", PayloadCodec.Utf8, FlightLeader.RunAsync).AddRedisSingleFlight().AddHostedService<FlightLeader>();
 if (builder.Configuration["Patterns:ResourcePooling:held:KeyTag"] is { } tag)
 {
-    builder.Services.AddOptions<DatabaseOptions>().BindConfiguration("Patterns:ResourcePooling:Database");
+    builder.Services.AddOptions<DatabaseOptions>().BindConfiguration("Patterns:ResourcePooling:Storage");
     builder.Services.AddSingleton(provider => new DatabaseConnections(provider.GetRequiredService<IOptions<DatabaseOptions>>(), tag))
         .AddRedisPermitPool<DbConnection>("held", provider => provider.GetRequiredService<DatabaseConnections>()).AddHostedService<PermitHolder>();
 }

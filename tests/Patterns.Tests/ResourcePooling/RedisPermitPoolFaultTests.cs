@@ -136,7 +136,7 @@ public sealed class RedisPermitPoolFaultTests(SharedRedis shared) : IDisposable
             ["Patterns__ResourcePooling__held__Permits"] = "1",
             ["Patterns__ResourcePooling__held__AcquireLimit"] = "00:10:00",
             ["Patterns__ResourcePooling__held__Lease"] = s_lease.ToString("c", CultureInfo.InvariantCulture),
-            ["Patterns__ResourcePooling__Database__SqliteFile"] = Path.Combine(_folder.FullName, "uses.db"),
+            ["Patterns__ResourcePooling__Storage__SqliteFile"] = Path.Combine(_folder.FullName, "uses.db"),
         });
         await Eventually.TrueAsync(() => holder.Output.Contains(until, StringComparison.Ordinal), s_limit, () => holder.Output);
         return holder;

@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace DistributedPatterns.ResourcePooling.Work;
 
-/// <summary>Which database the pooled connections go to. Settings: <c>Patterns:ResourcePooling:Database</c>.</summary>
+/// <summary>Which database the pooled connections go to. Settings: <c>Patterns:ResourcePooling:Storage</c>.</summary>
 public sealed class DatabaseOptions
 {
     /// <summary>Gets or sets the connection string of a PostgreSQL.</summary>
