@@ -1,9 +1,23 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PublishSubscribe;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.ProducerConsumer;
 using Microsoft.Extensions.Time.Testing;
 
 namespace DistributedPatterns.Tests.PublishSubscribe;
 
+/// <summary>The contract over <see cref="ChannelTopic{T}"/>.</summary>
+[Guarantees("publish-subscribe", Variants.Channel, typeof(ChannelTopicTests), typeof(TopicGroupTests))]
+[Promises(Guarantee.Order, "one, for all subscribers", nameof(Messages_OneByOneAndTogether_ComeToEverySubscriberInOrder),
+    nameof(ManyPublishersAndSubscribers_EveryMessageIsAccountedForAndInOrder))]
+[Promises(Guarantee.Delivery, "at most once, and each miss is told with its count; in a group at least once",
+    nameof(DropOldest_TheBufferIsFull_KeepsTheNewestAndSaysHowManyAreMissing), nameof(ManyPublishersAndSubscribers_EveryMessageIsAccountedForAndInOrder),
+    nameof(TopicGroupTests.Groups_EachGetEverything_AndEachMessageGoesToOneConsumerOfAGroup))]
+[DoesNotPromise(Guarantee.ProcessDeath, "the topic is gone; who comes back to another one is told so")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "a subscriber misses the oldest or the newest, is cut off or waited for, as it asks; counted", nameof(DropOldest_TheBufferIsFull_KeepsTheNewestAndSaysHowManyAreMissing),
+    nameof(DropNewest_TheBufferIsFull_KeepsTheOldestAndSaysHowManyAreMissing), nameof(Latest_ManyWait_GivesTheLastOne), nameof(Disconnect_OneMoreThanTheBufferTakes_CutsOffAndSaysSo),
+    nameof(ChannelTopicTests.Publish_ASubscriberReadsNothingForItsLimit_CutsItOffAndNeverWaitsForItAgain))]
 public abstract class ChannelTopicConformance<T>(Payloads<T> payloads) : TopicConformance<T>(payloads)
 {
     protected override ITopic<T> Create(TopicSettings settings) => new ChannelTopic<T>(

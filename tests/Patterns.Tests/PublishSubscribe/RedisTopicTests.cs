@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.PublishSubscribe;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.ProducerConsumer;
 using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -7,6 +9,18 @@ using StackExchange.Redis;
 namespace DistributedPatterns.Tests.PublishSubscribe;
 
 /// <summary>The contract over <see cref="RedisRetainedTopic{T}"/> on a real server.</summary>
+[Guarantees("publish-subscribe", Variants.Distributed, typeof(RedisTopicFaultTests), typeof(TopicScriptTests), typeof(TopicGroupTests))]
+[Promises(Guarantee.Order, "one, for all subscribers of all processes", nameof(Messages_OneByOneAndTogether_ComeToEverySubscriberInOrder),
+    nameof(TopicScriptTests.Append_OfManyPublishersThatSendEverythingTwice_NumbersEachMessageOnce))]
+[Promises(Guarantee.Delivery, "at least once within the log, and each miss is told with its count; of the ephemeral kind at most once",
+    nameof(RedisTopicFaultTests.Retained_RedisIsKilledInMidRun_EveryAcknowledgedMessageIsReadOnce), nameof(Start_BehindWhatIsNoLongerKept_SaysHowManyAreMissing),
+    nameof(RedisTopicFaultTests.Ephemeral_RedisIsKilledInMidRun_WhatIsMissingIsAGapWithItsCount))]
+[Promises(Guarantee.ProcessDeath, "a subscriber goes on in any process; what the server had logged survives the server", nameof(Start_BehindAPosition_GoesOnThere),
+    nameof(TopicGroupTests.Relay_IsGoneForAWhile_GoesOnWhereItWas), nameof(RedisTopicFaultTests.Retained_RedisIsKilledInMidRun_EveryAcknowledgedMessageIsReadOnce))]
+[Promises(Guarantee.StaleHolder, "of a group's relay, moves the group's position no more", nameof(TopicScriptTests.Relay_HasOneOwnerAtATime_AndKeepsWhatThatOneSays))]
+[Promises(Guarantee.Full, "a subscriber misses the oldest or the newest, is cut off or reads on from the log, as it asks; counted", nameof(DropOldest_TheBufferIsFull_KeepsTheNewestAndSaysHowManyAreMissing),
+    nameof(DropNewest_TheBufferIsFull_KeepsTheOldestAndSaysHowManyAreMissing), nameof(Disconnect_OneMoreThanTheBufferTakes_CutsOffAndSaysSo), nameof(Wait_TheReaderIsSlow_LosesNothing),
+    nameof(RedisTopicFaultTests.Subscribers_ThatReadNothingOfLargeMessages_DoNotHoldUpPublishers))]
 public abstract class RedisRetainedTopicConformance<T>(SharedRedis shared, RedisKind kind, Payloads<T> payloads) : TopicConformance<T>(payloads), IAsyncLifetime
 {
     private ConnectionMultiplexer? _redis;
