@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using DistributedPatterns.SingleFlight;
-using DistributedPatterns.SingleFlight.Works;
 
 namespace DistributedPatterns.Gateway.SingleFlight;
 
