@@ -16,8 +16,15 @@ internal sealed class FlightHost(IReadOnlyList<ISingleFlight> processes, Func<Ti
 
     public Task PassAsync(TimeSpan time) => passAsync(time);
 
-    public Task<FlightResult<string>> RunAsync(int process, string key, string input = "in", FlightCall call = default, CancellationToken cancellationToken = default) =>
-        this[process].RunAsync<string, string>("text", key, input, call, cancellationToken).AsTask();
+    public Task<FlightResult<string>> RunAsync(int process, string key, string input = "in", FlightCall call = default) =>
+        RunUntilAsync(process, key, input, call, TestContext.Current.CancellationToken);
+
+    /// <summary>Runs the work as a caller that may leave.</summary>
+    public Task<FlightResult<string>> RunUntilAsync(int process, string key, string input, FlightCall call, CancellationToken leave) =>
+        this[process].RunAsync<string, string>("text", key, input, call, leave).AsTask();
+
+    /// <inheritdoc cref="RunUntilAsync(int, string, string, FlightCall, CancellationToken)"/>
+    public Task<FlightResult<string>> RunUntilAsync(int process, string key, CancellationToken leave) => RunUntilAsync(process, key, "in", default, leave);
 
     /// <summary>Adds the processes' ledgers up.</summary>
     public FlightLedger Read() => processes.Select(process => process.GetLedger()).Aggregate((a, b) => new FlightLedger(

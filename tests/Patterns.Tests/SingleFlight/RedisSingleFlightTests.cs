@@ -37,14 +37,14 @@ public abstract class RedisSingleFlightTests(SharedRedis shared, RedisKind kind)
         using var there = new CancellationTokenSource();
         await using var cluster = await StartAsync(null, Work.Definition);
         var host = cluster.Host;
-        var leader = host.RunAsync(0, "key", cancellationToken: here.Token);
+        var leader = host.RunUntilAsync(0, "key", here.Token);
         var run = await Work.NextAsync();
-        var waiter = host.RunAsync(1, "key", cancellationToken: there.Token);
+        var waiter = host.RunUntilAsync(1, "key", there.Token);
         await RegisteredAsync(host, "key");
 
         await here.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leader);
-        var back = host.RunAsync(0, "key", cancellationToken: there.Token); // as one that waits: its process leads already
+        var back = host.RunUntilAsync(0, "key", there.Token); // as one that waits: its process leads already
         await cluster.RegisteredAsync("key", waiters: 2);
         Assert.False(run.Context.Token.IsCancellationRequested);
         Assert.Equal(1, Work.Started);
@@ -63,7 +63,7 @@ public abstract class RedisSingleFlightTests(SharedRedis shared, RedisKind kind)
         using var here = new CancellationTokenSource();
         await using var cluster = await StartAsync(null, Work.Definition);
         var host = cluster.Host;
-        var leader = host.RunAsync(0, "key", cancellationToken: here.Token);
+        var leader = host.RunUntilAsync(0, "key", here.Token);
         var run = await Work.NextAsync();
         var waiter = host.RunAsync(1, "key");
         await RegisteredAsync(host, "key");

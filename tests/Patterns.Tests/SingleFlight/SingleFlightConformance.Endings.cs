@@ -9,7 +9,7 @@ public abstract partial class SingleFlightConformance
     {
         using var leave = new CancellationTokenSource();
         await using var host = await CreateAsync();
-        var first = host.RunAsync(0, "key", cancellationToken: leave.Token);
+        var first = host.RunUntilAsync(0, "key", leave.Token);
         var run = await Work.NextAsync();
         var others = Enumerable.Range(0, 10).Select(i => host.RunAsync(i, "key")).ToList();
         await host.WaitingAsync(11);
@@ -30,7 +30,7 @@ public abstract partial class SingleFlightConformance
     {
         using var leave = new CancellationTokenSource();
         await using var host = await CreateAsync();
-        var calls = Enumerable.Range(0, 4).Select(i => host.RunAsync(i, "key", cancellationToken: leave.Token)).ToList();
+        var calls = Enumerable.Range(0, 4).Select(i => host.RunUntilAsync(i, "key", leave.Token)).ToList();
         var run = await Work.NextAsync();
         run.IgnoresToken = true;
         await host.WaitingAsync(4);
@@ -104,7 +104,7 @@ public abstract partial class SingleFlightConformance
     {
         await using var host = await CreateAsync();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => host.RunAsync(0, "key", cancellationToken: new CancellationToken(canceled: true)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => host.RunUntilAsync(0, "key", new CancellationToken(canceled: true)));
 
         Assert.Equal(0, Work.Started);
     }

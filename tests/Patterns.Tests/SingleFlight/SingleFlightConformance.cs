@@ -161,9 +161,9 @@ public abstract partial class SingleFlightConformance
     {
         await using var host = await CreateAsync();
 
-        Assert.Contains("text", (await Assert.ThrowsAsync<UnknownFlightException>(async () => await host[0].RunAsync<int, int>("none", "key", 0))).Message, StringComparison.Ordinal);
-        Assert.Contains("Int32", (await Assert.ThrowsAsync<UnknownFlightException>(async () => await host[0].RunAsync<int, int>("text", "key", 0))).Message, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<UnknownFlightException>(async () => await host[0].ForgetAsync("none", "key"));
+        Assert.Contains("text", (await Assert.ThrowsAsync<UnknownFlightException>(async () => await host[0].RunAsync<int, int>("none", "key", 0, cancellationToken: TestStop))).Message, StringComparison.Ordinal);
+        Assert.Contains("Int32", (await Assert.ThrowsAsync<UnknownFlightException>(async () => await host[0].RunAsync<int, int>("text", "key", 0, cancellationToken: TestStop))).Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<UnknownFlightException>(async () => await host[0].ForgetAsync("none", "key", TestStop));
         await Assert.ThrowsAsync<ArgumentException>(() => host.RunAsync(0, ""));
         await Assert.ThrowsAsync<ArgumentException>(() => host.RunAsync(0, new string('k', FlightDefinition.MaxKeyLength + 1)));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => host.RunAsync(0, "key", call: new FlightCall { Ttl = TimeSpan.FromDays(2) }));
@@ -185,7 +185,7 @@ public abstract partial class SingleFlightConformance
         {
             await Task.Yield();
             using var leave = CancellationTokenSource.CreateLinkedTokenSource(TestStop);
-            var call = host.RunAsync(plan.Process, plan.Key, plan.Key, new FlightCall { Ttl = plan.Keeps ? TimeSpan.FromMilliseconds(20) : TimeSpan.Zero }, leave.Token);
+            var call = host.RunUntilAsync(plan.Process, plan.Key, plan.Key, new FlightCall { Ttl = plan.Keeps ? TimeSpan.FromMilliseconds(20) : TimeSpan.Zero }, leave.Token);
             if (plan.Leaves) await leave.CancelAsync();
             if (plan.Forgets) await host[plan.Process].ForgetAsync("text", plan.Key, TestStop);
             try
@@ -199,7 +199,7 @@ public abstract partial class SingleFlightConformance
         }));
 
         await stop.CancelAsync();
-        await answering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answering);
         Assert.All(outcomes.Where(outcome => outcome.Result.Value is not null), outcome => Assert.Equal($"{outcome.Key} {outcome.Result.Fence}", outcome.Result.Value));
         var ledger = await host.AtRestAsync();
         Assert.Equal((Callers, 0, 0, 0), (ledger.Asked, ledger.Failed, ledger.TimedOut, ledger.Refused));

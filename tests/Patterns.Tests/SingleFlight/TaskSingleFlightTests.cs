@@ -48,7 +48,7 @@ public sealed class TaskSingleFlightTests : SingleFlightConformance
         for (var i = 0; i < 1_000; i++)
         {
             using var leave = new CancellationTokenSource();
-            var call = host.RunAsync(0, $"key {i}", cancellationToken: leave.Token);
+            var call = host.RunUntilAsync(0, $"key {i}", leave.Token);
             await leave.CancelAsync();
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
         }
