@@ -61,19 +61,22 @@ public sealed class TurnLoop<T>(Action<T> handle, Action<T, Exception> failed, T
     /// <returns>The index after the last.</returns>
     internal int Handle(T[] events, int from, int to, ref int waiting)
     {
+        var since = timings is null ? 0 : Time.GetTimestamp();
         for (var i = from; i < to;)
         {
             try
             {
                 for (; i < to; i++)
                 {
-                    Turn(events[i]);
+                    handle(events[i]);
+                    if (timings is not null) since = Measure(events[i], since);
                     Forget(events, i, ref waiting);
                 }
             }
             catch (Exception error) // whatever a handler throws: the loop goes on, and the event's owner is told
             {
                 var e = events[i];
+                if (timings is not null) since = Measure(e, since);
                 Forget(events, i++, ref waiting);
                 failed(e, error);
             }
@@ -87,40 +90,22 @@ public sealed class TurnLoop<T>(Action<T> handle, Action<T, Exception> failed, T
         Volatile.Write(ref waiting, waiting - 1); // the loop alone writes it
     }
 
-    private void Turn(T e)
+    // The end of a turn is the start of the next: one reading of the clock for both.
+    private long Measure(T e, long since)
     {
-        if (timings is null)
-        {
-            handle(e);
-            return;
-        }
-        var since = Time.GetTimestamp();
-        try
-        {
-            handle(e);
-        }
-        finally
-        {
-            timings.Took(e, Time.GetElapsedTime(since));
-        }
+        var now = Time.GetTimestamp();
+        timings!.Took(e, Time.GetElapsedTime(since, now));
+        return now;
     }
 
     private sealed class Due(TurnLoop<T> loop, T e) : ITimed
     {
         public void Run()
         {
-            try
-            {
-                loop.Turn(e);
-            }
-            catch (Exception error) // as above
-            {
-                loop.Fail(e, error);
-            }
+            var waiting = 1;
+            loop.Handle([e], 0, 1, ref waiting);
         }
     }
-
-    private void Fail(T e, Exception error) => failed(e, error);
 }
 
 /// <summary>Is told how long events wait and turns take.</summary>

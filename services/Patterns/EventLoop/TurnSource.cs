@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace DistributedPatterns.EventLoop;
 
 /// <summary>One source of events of a loop, in order, bounded. Any number of threads may post.</summary>
@@ -12,7 +14,8 @@ public sealed class TurnSource<T>
     private int _next; // the loop's, as the next two
     private int _end;
     private (int Index, long Since) _probe = (-1, 0);
-    private int _unhandled; // of those taken
+    private LoopCount _unhandled; // of those taken
+    private int _room; // at least
     private int _isWaitedFor;
     private long _since;
     private long _posted;
@@ -35,7 +38,7 @@ public sealed class TurnSource<T>
     {
         get
         {
-            lock (_gate) return _count + Volatile.Read(ref _unhandled);
+            lock (_gate) return _count + Volatile.Read(ref _unhandled.Value);
         }
     }
 
@@ -78,7 +81,7 @@ public sealed class TurnSource<T>
         return true;
     }
 
-    /// <summary>Posts an event once there is room; those who wait have it in the order in which they came.</summary>
+    /// <summary>Posts an event once there is room. Those who wait are let in when half of it is free, in the order in which they came.</summary>
     /// <exception cref="EventLoopStoppedException">The loop was stopped.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled before there was room.</exception>
     public ValueTask PostAsync(T e, CancellationToken cancellationToken = default) => TryPost(e) ? default : new ValueTask(PostAsync([e], cancellationToken).AsTask());
@@ -111,7 +114,7 @@ public sealed class TurnSource<T>
     /// <summary>Reads both in one go: how many were posted so far, and how many of them wait or have their turn.</summary>
     internal (long Posted, int Waiting) Read()
     {
-        lock (_gate) return (_posted, _count + Volatile.Read(ref _unhandled));
+        lock (_gate) return (_posted, _count + Volatile.Read(ref _unhandled.Value));
     }
 
     internal int Run(int most)
@@ -125,8 +128,9 @@ public sealed class TurnSource<T>
         var from = _next;
         var to = Math.Min(_end, from + most);
         if (_probe.Index >= from && _probe.Index < to) _loop.Timings!.Waited(_loop.Clock.GetElapsedTime(_probe.Since));
-        _next = _loop.Handle(_taken, from, to, ref _unhandled);
-        if (Volatile.Read(ref _isWaitedFor) == 1) AdmitWaiters();
+        _next = _loop.Handle(_taken, from, to, ref _unhandled.Value);
+        // Not at once: who is let in one by one costs a change of threads each.
+        if (Volatile.Read(ref _isWaitedFor) == 1 && Volatile.Read(ref _count) + _unhandled.Value <= Capacity / 2) AdmitWaiters();
         return to - from;
     }
 
@@ -144,7 +148,7 @@ public sealed class TurnSource<T>
         lock (_gate)
         {
             Volatile.Write(ref _isAbandoned, true);
-            return _count + Volatile.Read(ref _unhandled);
+            return _count + Volatile.Read(ref _unhandled.Value);
         }
     }
 
@@ -157,7 +161,10 @@ public sealed class TurnSource<T>
     private bool HasRoom(int events)
     {
         if (_isClosed) throw new EventLoopStoppedException();
-        return _waiters.Count == 0 && _count + Volatile.Read(ref _unhandled) + events <= Capacity;
+        if (_waiters.Count > 0) return false;
+        // Looked at when need be only: the loop writes that count with every turn, on another core.
+        if (_room < events) _room = Capacity - _count - Volatile.Read(ref _unhandled.Value);
+        return _room >= events;
     }
 
     private void Add(T e)
@@ -166,6 +173,7 @@ public sealed class TurnSource<T>
         if (_count == _incoming.Length) Array.Resize(ref _incoming, Math.Min(Capacity, _count * 2));
         _incoming[_count++] = e;
         _posted++;
+        _room--;
     }
 
     private long Add(ReadOnlySpan<T> events)
@@ -182,7 +190,7 @@ public sealed class TurnSource<T>
             (_taken, _incoming) = (_incoming, _taken);
             (_next, _end, _count) = (0, _count, 0);
             _probe = (_loop.Timings is null ? -1 : 0, _since);
-            Volatile.Write(ref _unhandled, _end);
+            Volatile.Write(ref _unhandled.Value, _end);
             return true;
         }
     }
@@ -191,12 +199,13 @@ public sealed class TurnSource<T>
     {
         lock (_gate)
         {
-            while (_waiters.TryPeek(out var waiter) && _count + _unhandled + waiter.Events.Length <= Capacity)
+            while (_waiters.TryPeek(out var waiter) && _count + _unhandled.Value + waiter.Events.Length <= Capacity)
             {
                 _waiters.Dequeue();
                 // One that has left is passed over.
                 if (waiter.TrySetResult(_posted + waiter.Events.Length)) Add(waiter.Events);
             }
+            _room = Capacity - _count - _unhandled.Value;
             if (_waiters.Count == 0) Volatile.Write(ref _isWaitedFor, 0);
         }
     }
@@ -205,4 +214,12 @@ public sealed class TurnSource<T>
     {
         public T[] Events => events;
     }
+}
+
+/// <summary>What the loop writes with every turn, on a cache line of its own: posters would wait for it else.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 192)]
+internal struct LoopCount
+{
+    [FieldOffset(64)]
+    public int Value;
 }

@@ -10,7 +10,6 @@ namespace DistributedPatterns.Benchmarks.EventLoop;
 internal sealed class OurRedisLoop(string name, int operations, SharedServices shared, int posters, int each) : ThroughputContender(name, operations)
 {
     private IEventLoop _loop = null!;
-    private int _round;
 
     public override async Task<string?> SetUpAsync()
     {
@@ -22,7 +21,7 @@ internal sealed class OurRedisLoop(string name, int operations, SharedServices s
 
     public override async Task<TimeSpan?> RunAsync(int operations)
     {
-        var round = $"{Name.Length}-{_round++}";
+        var round = Guid.NewGuid().ToString("N");
         var posts = operations / each;
         var since = Stopwatch.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, posters).Select(poster => Task.Run(async () =>

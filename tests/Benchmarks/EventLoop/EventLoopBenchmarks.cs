@@ -10,7 +10,7 @@ internal static class EventLoopBenchmarks
     public const int Capacity = 4_096;
 
     private const string Unbounded = "Channel, unbounded";
-    private const string Select = "Go, select over 3 chans";
+    private const string Writers = "Channel, bounded, three writers";
     private const string Stream = "bare gRPC to a worker and back, one event a message";
 
     public static IReadOnlyList<IBenchmark> Create(RunSettings settings) =>
@@ -24,10 +24,11 @@ internal static class EventLoopBenchmarks
             new ChannelReader("Channel, bounded", 5_000_000, Capacity),
             new DataflowAction("TPL Dataflow, bounded", 5_000_000),
         ]),
-        new Throughput("Event loop in process: three posters with a source each", "events", Select,
+        new Throughput("Event loop in process: three posters with a source each", "events", Writers,
         [
             new OurTurnLoop("ours, bare (TurnLoop), three sources", 20_000_000, posters: 3, measures: false),
-            new GoProgram(Select, 10_000_000, "EventLoop/eventloop.go", Events.Check),
+            new ChannelReader(Writers, 5_000_000, Capacity, posters: 3),
+            new GoProgram("Go, select over 3 chans", 10_000_000, "EventLoop/eventloop.go", Events.Check),
         ]),
         Across(RedisKind.Garnet),
         Across(RedisKind.Redis),

@@ -55,13 +55,13 @@ internal sealed class OurChannelLoop(string name, int operations) : ThroughputCo
 }
 
 /// <summary>What everybody writes first: a loop over a channel.</summary>
-internal sealed class ChannelReader(string name, int operations, int? capacity) : ThroughputContender(name, operations)
+internal sealed class ChannelReader(string name, int operations, int? capacity, int posters = 1) : ThroughputContender(name, operations)
 {
     public override async Task<TimeSpan?> RunAsync(int operations)
     {
         var channel = capacity is { } bound
-            ? Channel.CreateBounded<int>(new BoundedChannelOptions(bound) { SingleReader = true, SingleWriter = true })
-            : Channel.CreateUnbounded<int>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+            ? Channel.CreateBounded<int>(new BoundedChannelOptions(bound) { SingleReader = true, SingleWriter = posters == 1 })
+            : Channel.CreateUnbounded<int>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = posters == 1 });
         var handling = Task.Run(async () =>
         {
             var sum = 0L;
@@ -69,8 +69,11 @@ internal sealed class ChannelReader(string name, int operations, int? capacity) 
                 while (channel.Reader.TryRead(out var e)) sum += e;
             return sum;
         });
-        for (var e = 0; e < operations; e++)
-            if (!channel.Writer.TryWrite(e)) await channel.Writer.WriteAsync(e);
+        await Task.WhenAll(Enumerable.Range(0, posters).Select(poster => Task.Run(async () =>
+        {
+            for (var e = poster; e < operations; e += posters)
+                if (!channel.Writer.TryWrite(e)) await channel.Writer.WriteAsync(e);
+        })));
         channel.Writer.Complete();
         Events.Check(await handling, operations);
         return null;
