@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -34,18 +35,35 @@ public sealed class DeadlineSystemTests(RunningSystem system) : IClassFixture<Ru
     }
 
     [Fact]
-    public async Task Get_WhoseClientLeaves_EndsAtTheLastHop()
+    public async Task Get_WhoseClientLeaves_EndsAtTheLastHopWithin100Milliseconds()
     {
         using var gateway = system.App.CreateHttpClient("gateway", "http");
-        using var client = new CancellationTokenSource();
-        var before = await ReducersAsync(gateway, "caller");
+        var (took, limit) = (TimeSpan.MaxValue, TimeSpan.FromMilliseconds(100));
 
-        var leaving = gateway.GetAsync(new Uri($"{Path}/?hops=3&last=io:60s", UriKind.Relative), client.Token);
-        while (await ReducersAsync(gateway, "running") == 0) Assert.False(leaving.IsCompleted, "The request ended before it came to its last hop.");
-        await client.CancelAsync();
+        // What is measured is the cancellation's way and a look at all reducers; a busy machine holds up either.
+        for (var attempt = 0; attempt < 10 && took > limit; attempt++) took = await LeaveAsync(gateway);
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
-        while (await ReducersAsync(gateway, "running") > 0 || await ReducersAsync(gateway, "caller") == before) _limit.Token.ThrowIfCancellationRequested();
+        Assert.True(took <= limit, $"The last hop was seen to end after {took.TotalMilliseconds} ms at best.");
+    }
+
+    [Fact]
+    public async Task Get_WhoseBudgetIsSpent_IsAnsweredWithin50MillisecondsOfIt()
+    {
+        using var gateway = system.App.CreateHttpClient("gateway", "http");
+        await SpendAsync(gateway, 20); // what runs for the first time takes longer
+
+        // Some hop ignores its cancellation each time. A busy machine can hold up any of them, but not all.
+        var late = long.MaxValue;
+        for (var attempt = 0; attempt < 5 && late > 0; attempt++)
+        {
+            var before = await OverrunsAsync(gateway);
+            await SpendAsync(gateway, 50);
+            var after = await OverrunsAsync(gateway);
+            Assert.True(after.Count > before.Count, "All heard before their deadline: nothing was measured.");
+            late = after.Late - before.Late;
+        }
+
+        Assert.True(late == 0, $"{late} of 50 callers heard late.");
     }
 
     [Fact]
@@ -68,6 +86,40 @@ public sealed class DeadlineSystemTests(RunningSystem system) : IClassFixture<Ru
         var last = (await response.Content.ReadFromJsonAsync<JsonElement>(_limit.Token)).GetProperty("hops").EnumerateArray().Last();
         Assert.True(last.GetProperty("attempt").GetInt32() > 1, last.ToString());
         Assert.NotEqual(busy, last.GetProperty("process").GetString());
+    }
+
+    private async Task<TimeSpan> LeaveAsync(HttpClient gateway)
+    {
+        using var client = new CancellationTokenSource();
+        var before = await ReducersAsync(gateway, "caller");
+
+        var leaving = gateway.GetAsync(new Uri($"{Path}/?hops=3&last=io:60s", UriKind.Relative), client.Token);
+        while (await ReducersAsync(gateway, "running") == 0) Assert.False(leaving.IsCompleted, "The request ended before it came to its last hop.");
+        var since = Stopwatch.GetTimestamp();
+        await client.CancelAsync();
+
+        while (await ReducersAsync(gateway, "running") > 0) _limit.Token.ThrowIfCancellationRequested();
+        var took = Stopwatch.GetElapsedTime(since);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
+        Assert.Equal(before + 1, await ReducersAsync(gateway, "caller"));
+        return took;
+    }
+
+    private async Task SpendAsync(HttpClient gateway, int budgets)
+    {
+        for (var number = 0; number < budgets; number++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"{Path}/?work=io:1s&deaf={(number % 3) + 1}");
+            request.Headers.Add("Request-Timeout-Ms", $"{20 + number}");
+            using var response = await gateway.SendAsync(request, _limit.Token);
+            Assert.Equal(HttpStatusCode.GatewayTimeout, response.StatusCode);
+        }
+    }
+
+    private async Task<(long Count, long Late)> OverrunsAsync(HttpClient gateway)
+    {
+        var overruns = (await gateway.GetFromJsonAsync<JsonElement>($"{Path}/stats", _limit.Token)).GetProperty("overruns");
+        return (overruns.GetProperty("count").GetInt64(), overruns.GetProperty("late").GetInt64());
     }
 
     private static bool IsReducer(JsonElement process) => process.GetProperty("process").GetString()!.StartsWith("reducer", StringComparison.Ordinal);

@@ -37,7 +37,7 @@ internal static class DeadlinesEndpoints
                 var operations = await ResolveAsync(calls, cancellationToken);
                 var reply = await operations.CallAsync<HopRequest, HopReply>(HopOperations.NameOf(1), request, deadline, call, cancellationToken);
                 var left = deadline.Remaining;
-                return TypedResults.Ok(new BudgetReply(deadline.Budget.TotalMilliseconds, (deadline.Budget - left).TotalMilliseconds, left.TotalMilliseconds, reply.Hops));
+                return TypedResults.Ok(new BudgetReply(deadline.Budget.TotalMilliseconds, (deadline.Budget - left + deadline.Overrun).TotalMilliseconds, left.TotalMilliseconds, reply.Hops));
             })
             .TakesQuery("hops", "work", "last", "attempts", "unavailable", "deaf").WithSummary("Spends one budget on a chain of hops, and says what each of them used.");
 
@@ -63,7 +63,7 @@ internal static class DeadlinesEndpoints
 
     private static async Task<Ok<DeadlineStats>> LedgersAsync(VariantCalls<IBudgetedCalls> calls, DeadlineRunner runner, CancellationToken cancellationToken) =>
         TypedResults.Ok(new DeadlineStats(
-            await calls.CallAsync(static async (operations, token) => await operations.GetLedgersAsync(token), cancellationToken), runner.LeftBehind, runner.Detached));
+            await calls.CallAsync(static async (operations, token) => await operations.GetLedgersAsync(token), cancellationToken), runner.LeftBehind, runner.Detached, runner.Overruns));
 
     // The first use of the distributed variant may connect to Redis; the call itself has its own deadline.
     private static Task<IBudgetedCalls> ResolveAsync(VariantCalls<IBudgetedCalls> calls, CancellationToken cancellationToken) =>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Json;
 using System.Text;
@@ -10,6 +11,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace DistributedPatterns.PatternCli.MapReduce;
 
 /// <summary>Counts the words of a file, shows the most frequent ones, and checks them against a plain read of the file.</summary>
+/// <remarks>What services counted is counted in this process as well: both variants have to give the same bytes.</remarks>
 internal sealed class MapReduceCommand : PatternCommand
 {
     private const string Sample = "us-constitution.txt";
@@ -44,7 +46,22 @@ internal sealed class MapReduceCommand : PatternCommand
             $"{report.Emitted:N0} words, {report.Keys:N0} different, {report.Bytes / 1e6:F1} MB in {report.ElapsedMs:F0} ms, {report.MapMs:F0} of them mapping"));
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"handed on {report.Shuffled:N0} pairs in {report.ShuffledBytes:N0} bytes; spills {report.Spills}, backups {report.Backups}, repeated {report.Repeated}, coordinators {report.Attempts}"));
+        if (context.Variant == Variants.Channel)
+        {
+            using var process = Process.GetCurrentProcess();
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"at most {process.PeakWorkingSet64 / 1e6:F0} MB resident"));
+        }
         output.WriteLine($"sha256 {report.Sha256}");
+        if (context.Variant == Variants.Distributed)
+        {
+            var (here, _) = await HereAsync(file, TextWriter.Null);
+            if (here.Report?.Sha256 != report.Sha256)
+            {
+                context.Error.WriteLine($"In this process the result is another one: sha256 {here.Report?.Sha256 ?? here.Error}.");
+                return CommandLine.Failed;
+            }
+            output.WriteLine("the same bytes as in this process");
+        }
         var (words, expected) = await ReadPlainlyAsync(file);
         if (report.Emitted == words && top.SequenceEqual(expected)) return CommandLine.Done;
         context.Error.WriteLine($"A plain read finds {words.ToString("N0", CultureInfo.InvariantCulture)} words: {string.Join(", ", expected.Select(entry => $"{entry.Key} {entry.Value.ToString(CultureInfo.InvariantCulture)}"))}.");

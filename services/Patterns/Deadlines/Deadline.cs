@@ -26,6 +26,9 @@ public readonly struct Deadline : IEquatable<Deadline>
         : _time.GetTimestamp() is var now && now < Due ? _time.GetElapsedTime(now, Due)
         : TimeSpan.Zero;
 
+    /// <summary>Gets how long ago it passed: zero until then.</summary>
+    public TimeSpan Overrun => _time is not null && _time.GetTimestamp() is var now && now > Due ? _time.GetElapsedTime(Due, now) : TimeSpan.Zero;
+
     public bool HasPassed => _time is not null && _time.GetTimestamp() >= Due;
 
     /// <summary>Gets the moment as a timestamp of the clock.</summary>

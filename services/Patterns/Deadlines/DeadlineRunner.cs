@@ -25,6 +25,9 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     private readonly ObjectPool<RunScope> _scopes;
     private readonly ILogger _logger;
     private int _openDetached;
+    private long _spent;
+    private long _late;
+    private long _worstOverrun; // in ticks
 
     public DeadlineRunner(IOptions<DeadlineOptions> options, TimeProvider time, ILogger<DeadlineRunner> logger)
     {
@@ -37,6 +40,9 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
 
     /// <summary>Gets how much detached work is under way.</summary>
     public int Detached => Volatile.Read(ref _openDetached);
+
+    /// <summary>Gets how many callers heard after their deadline, and how late. By contract no later than <see cref="DeadlineOptions.Grace"/>, and what a busy machine adds.</summary>
+    public BudgetOverruns Overruns => new(Interlocked.Read(ref _spent), Interlocked.Read(ref _late), TimeSpan.FromTicks(Interlocked.Read(ref _worstOverrun)));
 
     internal TimeProvider Time { get; }
 
@@ -132,6 +138,7 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     {
         if (!running.IsCompleted) await ((Task)running).WaitAsync(scope.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!running.IsCompleted) await ((Task)running).WaitAsync(_options.Grace, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        RecordOverrun(deadline.Overrun);
         if (!running.IsCompleted)
         {
             LeaveBehind(what, running, scope);
@@ -157,6 +164,16 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
             CancellationReason.Sibling => new OperationCanceledException("A sibling failed.", error, tokens.Siblings),
             _ => new OperationCanceledException("The caller left.", error, tokens.Caller),
         };
+    }
+
+    private void RecordOverrun(TimeSpan overrun)
+    {
+        if (overrun == TimeSpan.Zero) return;
+        DeadlineTelemetry.RecordOverrun(overrun);
+        Interlocked.Increment(ref _spent);
+        if (overrun > _options.Grace * 2) Interlocked.Increment(ref _late);
+        var worst = Volatile.Read(ref _worstOverrun);
+        while (overrun.Ticks > worst && Interlocked.CompareExchange(ref _worstOverrun, overrun.Ticks, worst) is var now && now != worst) worst = now;
     }
 
     private void LeaveBehind(string what, Task running, RunScope scope)
@@ -224,3 +241,9 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
         public override bool Return(RunScope obj) => obj.TryEnd();
     }
 }
+
+/// <summary>How callers heard of deadlines that had passed.</summary>
+/// <param name="Count">How many.</param>
+/// <param name="Late">How many of them later than twice <see cref="DeadlineOptions.Grace"/>: the machine was too busy.</param>
+/// <param name="Worst">The longest time after a deadline.</param>
+public readonly record struct BudgetOverruns(long Count, long Late, TimeSpan Worst);

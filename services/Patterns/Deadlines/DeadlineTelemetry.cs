@@ -14,6 +14,9 @@ internal static class DeadlineTelemetry
     private static readonly Histogram<double> s_remaining = PatternsTelemetry.Meter.CreateHistogram<double>(
         "patterns.deadline.remaining", "s", "What was left of the budget when an operation began.");
 
+    private static readonly Histogram<double> s_overrun = PatternsTelemetry.Meter.CreateHistogram<double>(
+        "patterns.deadline.overrun", "s", "How long after its deadline a caller heard.");
+
     private static readonly UpDownCounter<long> s_leftBehind = PatternsTelemetry.Meter.CreateUpDownCounter<long>(
         "patterns.zombie.active", "{run}", "Work that runs on although it was cancelled.");
 
@@ -25,6 +28,8 @@ internal static class DeadlineTelemetry
 
     public static void RecordRemaining(string variant, string operation, TimeSpan remaining) => s_remaining.Record(remaining.TotalSeconds,
         new(PatternsTelemetry.PatternTag, Pattern), new(PatternsTelemetry.VariantTag, variant), new("patterns.deadline.operation", operation));
+
+    public static void RecordOverrun(TimeSpan overrun) => s_overrun.Record(overrun.TotalSeconds, new KeyValuePair<string, object?>(PatternsTelemetry.PatternTag, Pattern));
 
     public static void LeftBehind(int change) => s_leftBehind.Add(change, new KeyValuePair<string, object?>(PatternsTelemetry.PatternTag, Pattern));
 

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace DistributedPatterns.Tests.Faults;
 
-/// <summary>Rate limiting, producer-consumer, the worker pool, fan-out/fan-in, map-reduce, supervision and singleflight over HTTP, each in the middle of its work when a process dies or freezes.</summary>
+/// <summary>Rate limiting, producer-consumer, the worker pool, fan-out/fan-in, map-reduce, supervision, deadlines and singleflight over HTTP, each in the middle of its work when a process dies or freezes.</summary>
 /// <remarks>The patterns run side by side: one fault hits all of them. What fails says by its load which one it was.</remarks>
 public sealed class FaultTests(FaultSystem system) : IClassFixture<FaultSystem>, IAsyncLifetime
 {
@@ -78,7 +78,7 @@ public sealed class FaultTests(FaultSystem system) : IClassFixture<FaultSystem>,
         foreach (var name in RunningSystem.Replicas.Keys) await system.HealthyReplicasAsync(name, _limit.Token);
         var victim = (await system.HealthyReplicasAsync(role, _limit.Token)).First().Value;
         using var client = new PatientClient(system);
-        PatternLoad[] loads = [new RateLimitingLoad(client), new ProducerConsumerLoad(client), new WorkerPoolLoad(client), new FanOutFanInLoad(client), new FeedLoad(client), new MapReduceLoad(client), new SupervisionLoad(client), new SingleFlightLoad(client)];
+        PatternLoad[] loads = [new RateLimitingLoad(client), new ProducerConsumerLoad(client), new WorkerPoolLoad(client), new FanOutFanInLoad(client), new FeedLoad(client), new MapReduceLoad(client), new SupervisionLoad(client), new DeadlinesLoad(client), new SingleFlightLoad(client)];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_limit.Token);
         var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var running = loads.Select(load => load.RunAsync(over.Task, stop.Token)).ToList();

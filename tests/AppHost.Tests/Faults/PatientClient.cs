@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -24,7 +25,7 @@ internal sealed class PatientClient : IDisposable
         (await SendAsync(HttpMethod.Get, path, null, null, [HttpStatusCode.OK], cancellationToken)).Body;
 
     public async Task<(HttpStatusCode Status, JsonElement Body)> SendAsync(
-        HttpMethod method, string path, object? body, string? key, HttpStatusCode[] wanted, CancellationToken cancellationToken)
+        HttpMethod method, string path, object? body, string? key, HttpStatusCode[] wanted, CancellationToken cancellationToken, int? budgetMs = null)
     {
         while (true)
         {
@@ -32,6 +33,7 @@ internal sealed class PatientClient : IDisposable
             {
                 using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
                 if (key is not null) request.Headers.Add("Idempotency-Key", key);
+                if (budgetMs is { } budget) request.Headers.Add("Request-Timeout-Ms", budget.ToString(CultureInfo.InvariantCulture));
                 using var response = await _http.SendAsync(request, cancellationToken);
                 var text = await response.Content.ReadAsStringAsync(cancellationToken);
                 if (wanted.Contains(response.StatusCode)) return (response.StatusCode, text.Length == 0 ? default : JsonElement.Parse(text));

@@ -21,6 +21,7 @@ internal sealed class SoakChaos(RunningSystem system, SoakOptions options, Actio
         string[] deeds =
         [
             .. Enumerable.Repeat("kill worker", options.WorkerKills), .. Enumerable.Repeat("freeze worker", options.Freezes),
+            .. Enumerable.Repeat("kill reducer", options.ReducerKills), .. Enumerable.Repeat("freeze reducer", options.ReducerFreezes),
             .. Enumerable.Repeat("kill gateway", options.GatewayKills), .. Enumerable.Repeat("kill producer", options.ProducerKills),
             .. Enumerable.Repeat("kill redis-server", options.RedisKills),
         ];

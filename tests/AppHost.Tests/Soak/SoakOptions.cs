@@ -15,6 +15,10 @@ internal sealed record SoakOptions(TimeSpan Length, int Seed)
 
     public int Freezes => Scaled(10);
 
+    public int ReducerKills => Scaled(8);
+
+    public int ReducerFreezes => Scaled(4);
+
     public int GatewayKills => Scaled(5);
 
     public int ProducerKills => Scaled(3);

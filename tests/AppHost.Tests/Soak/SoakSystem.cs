@@ -13,6 +13,7 @@ public sealed class SoakSystem : RunningSystem
         ["Redis__CommitWait"] = "true",
         ["Redis__LogLimitMegabytes"] = "16",
         ["Patterns__WorkerPool__Redis__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
+        ["Patterns__MapReduce__Redis__Lease"] = Lease.ToString("c", CultureInfo.InvariantCulture),
         // Every job can be asked for to the end: one that is not known any more is lost.
         ["Patterns__WorkerPool__Redis__KeepEnded"] = "1000000",
         ["Patterns__WorkerPool__Redis__KeepEndedFor"] = "1.00:00:00",

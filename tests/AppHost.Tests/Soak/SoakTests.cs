@@ -5,7 +5,7 @@ using DistributedPatterns.Tests.Faults;
 
 namespace DistributedPatterns.Tests.Soak;
 
-/// <summary>Many jobs through the real system, and supervised children that count, while its processes are killed and frozen, for minutes; not part of a normal test run.</summary>
+/// <summary>Many jobs through the real system, words of 200 MB counted, budgets spent and supervised children that count, while its processes are killed and frozen, for minutes; not part of a normal test run.</summary>
 /// <remarks>
 /// <code>dotnet run --project tests/AppHost.Tests -- -explicit only -class '*Soak*' -showLiveOutput</code>
 /// 10 minutes, or <c>SOAK_MINUTES</c>; <c>SOAK_SEED</c> repeats the order of a run that failed.
@@ -26,14 +26,16 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         var load = new SoakLoad(() => system.App.CreateHttpClient("gateway", "http"), options);
         var chaos = new SoakChaos(system, options, Log);
         using var onlooker = new PatientClient(system);
-        var children = new SupervisionLoad(onlooker);
+        var (children, budgets, words) = (new SupervisionLoad(onlooker), new DeadlinesLoad(onlooker), new SoakMapReduce(onlooker));
+        PatternLoad[] others = [children, budgets, words];
         var checkpoints = new HashSet<string>();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
         var watching = WatchAsync(over.Token);
         try
         {
+            using (var http = system.App.CreateHttpClient("gateway", "http")) await words.PutInputAsync(http, limit.Token);
             var soaking = Task.WhenAll(load.RunAsync(limit.Token), chaos.RunAsync(limit.Token));
-            await Task.WhenAll(soaking, children.RunAsync(soaking, limit.Token));
+            await Task.WhenAll([soaking, .. others.Select(other => other.RunAsync(soaking, limit.Token))]);
         }
         finally
         {
@@ -49,7 +51,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         var (ledger, counters) = (stats.GetProperty("ledger"), stats.GetProperty("counters"));
         Log($"the pool's ledger: {ledger}, {counters}");
 
-        await children.CheckAsync("soak", limit.Token);
+        foreach (var other in others) await other.CheckAsync("soak", limit.Token);
         Assert.Empty(load.Faults);
         Assert.Equal(options.Jobs, load.Accepted);
         Assert.Equal(load.Accepted, load.Done + load.Dead);
@@ -58,7 +60,8 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
             (Count(ledger, "submitted"), Count(ledger, "done"), Count(ledger, "dead"), Count(ledger, "failed"), Count(ledger, "cancelled"), Count(ledger, "queued"), Count(ledger, "running")));
         Assert.True(Count(counters, "expired") > 0, "no lease ran out: nothing was put to the test");
         Assert.True(Count(counters, "fenced") > 0, "no stale settlement came: no fence was put to the test");
-        Assert.Equal((options.WorkerKills, options.Freezes, options.RedisKills), (chaos.Done["kill worker"], chaos.Done["freeze worker"], chaos.Done["kill redis-server"]));
+        Assert.Equal((options.WorkerKills, options.Freezes, options.ReducerKills, options.ReducerFreezes, options.RedisKills),
+            (chaos.Done["kill worker"], chaos.Done["freeze worker"], chaos.Done["kill reducer"], chaos.Done["freeze reducer"], chaos.Done["kill redis-server"]));
         Assert.True(checkpoints.Count > 0 || options.Length < TimeSpan.FromMinutes(3), "the log was never cut: no recovery from a checkpoint was put to the test");
 
         async Task WatchAsync(CancellationToken stop)
@@ -81,6 +84,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         void Report()
         {
             Log(string.Join(", ", chaos.Done.Select(deed => $"{deed.Key} {deed.Value}")) + $", checkpoints {checkpoints.Count}");
+            Log($"200 MB counted {words.Done} times, {words.Repeated} tasks again; {budgets.Done:N0} budgets, {budgets.Spent:N0} of them spent; {budgets.Overruns.Late:N0} of {budgets.Overruns.Count:N0} heard more than 50 ms late, the worst {budgets.Overruns.Worst.TotalMilliseconds:F1} ms");
             Log($"accepted {load.Accepted:N0} = done {load.Done:N0} + dead {load.Dead:N0}; requests sent again {load.Retries:N0}");
             foreach (var fault in load.Faults.Take(20)) Log(fault);
         }

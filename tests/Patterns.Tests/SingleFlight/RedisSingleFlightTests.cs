@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.SingleFlight;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Support;
 
 namespace DistributedPatterns.Tests.SingleFlight;
@@ -8,6 +10,16 @@ namespace DistributedPatterns.Tests.SingleFlight;
 /// The lease is long: a test process that stops for seconds on a busy machine must not look dead. What happens when one does:
 /// <see cref="RedisSingleFlightFaultTests"/>.
 /// </remarks>
+[Guarantees("single-flight", Variants.Distributed, typeof(RedisSingleFlightFaultTests))]
+[DoesNotPromise(Guarantee.Order, "none: who waits is told together")]
+[Promises(Guarantee.Delivery, "all who wait get the outcome of one run; a leader past its lease may still be at work",
+    nameof(Run_ByManyAtOnce_RunsOnceAndAllGetTheSame), nameof(Leave_OfTheFirstCaller_LetsTheOthersGoOn),
+    nameof(RedisSingleFlightFaultTests.Redis_IsFrozenForLongerThanALease_RunsStopAndAreRunAnew))]
+[Promises(Guarantee.ProcessDeath, "one that waits runs the work after the lease; what is kept stays",
+    nameof(RedisSingleFlightFaultTests.LeaderProcess_IsKilledOrFrozenInMidFlight_AnotherRunsTheWorkOnce), nameof(Stop_OfTheProcessThatRanTheWork_LeavesItsResult))]
+[Promises(Guarantee.StaleHolder, "has its outcome refused by its token, and gets its successor's",
+    nameof(RedisSingleFlightFaultTests.Leader_FreezesPastItsLease_IsRefusedWhenItPublishes), nameof(RedisSingleFlightFaultTests.LeaderProcess_IsKilledOrFrozenInMidFlight_AnotherRunsTheWorkOnce))]
+[Promises(Guarantee.Full, "a call beyond its process' `MaxFlights` or `MaxCallers` is refused; counted", nameof(Run_BeyondTheLimits_IsRefusedAndCounted))]
 public abstract class RedisSingleFlightTests(SharedRedis shared, RedisKind kind) : SingleFlightConformance
 {
     private FlightCluster? _cluster;

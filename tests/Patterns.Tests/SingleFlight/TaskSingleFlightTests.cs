@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.SingleFlight;
+using DistributedPatterns.Tests.Guarantees;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
@@ -6,6 +8,14 @@ using Microsoft.Extensions.Time.Testing;
 namespace DistributedPatterns.Tests.SingleFlight;
 
 /// <summary>The contract over <see cref="TaskSingleFlight"/>, on a clock of the test's own.</summary>
+[Guarantees("single-flight", Variants.Channel)]
+[DoesNotPromise(Guarantee.Order, "none: who waits is told together")]
+[Promises(Guarantee.Delivery, "a key's work runs once at a time, and all who wait get its outcome",
+    nameof(Run_ByManyAtOnce_RunsOnceAndAllGetTheSame), nameof(Run_ThatFails_FailsForAllAndIsNotKept), nameof(Leave_OfTheFirstCaller_LetsTheOthersGoOn))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its flights are gone, and what it kept")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "a call beyond `MaxFlights` or `MaxCallers` is refused, a result beyond `MaxKept` not kept; counted",
+    nameof(Run_BeyondTheLimits_IsRefusedAndCounted), nameof(Run_BeyondWhatMayBeKept_IsNotKeptAndCounted))]
 public sealed class TaskSingleFlightTests : SingleFlightConformance
 {
     private readonly FakeTimeProvider _time = new();
