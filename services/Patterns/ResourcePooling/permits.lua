@@ -5,13 +5,13 @@
 --   join                   begins a stay; all others need one that is not over
 --   beat ticket..          renews, and lines up with tickets (whole numbers of the instance's own, rising) that have no permit and no place yet
 --   pass number token      somebody of this instance comes first: he gets the permit in place of its holder, under a new token
---   release number token   gives it back: close what was open under it first
+--   release number token.. gives them back: close what was open under them first
 --   cancel ticket          leaves the line, or gives back what was granted meanwhile
 --   leave                  ends the stay
 --   clear id               begins a generation; the same id begins it once
 --   stats -> {0, waiting, generation, held, 0, processes, granted, released, expired, fenced}
 -- else -> {answer, waiting, generation, held, wake, then number, ticket, token for each permit of this instance}
---   answer: 1 done, 0 not held any more (pass, release), 2 another instance comes first, 3 nobody waits (pass), -1 the stay is over: nothing is held
+--   answer: 1 done, 0 not held any more (pass; one of release), 2 another instance comes first, 3 nobody waits (pass), -1 the stay is over: nothing is held
 --   wake: 1 when others should look, because they were granted something, or because the line has begun
 -- Guarantee: never more than limit permits, each with one holder; a place is overtaken by nobody; tokens rise for ever; granted = held + released + expired.
 -- All changes to permits are one HSET. A place is added before it and taken away after it, so a script that a kill cuts off is completed by any later call.
@@ -98,14 +98,21 @@ elseif op == 'beat' then
       call('ZADD', LINE, state['#place'], who)
     end
   end
-elseif op == 'pass' or op == 'release' then
+elseif op == 'release' then
+  for i = 5, #ARGV, 2 do
+    if mine(ARGV[i], ARGV[i + 1]) then
+      free(ARGV[i], '#released')
+      held = held - 1
+    else
+      answer = 0
+      count('#fenced')
+    end
+  end
+elseif op == 'pass' then
   local place = ARGV[5]
   if not mine(place, ARGV[6]) then
     answer = 0
     count('#fenced')
-  elseif op == 'release' then
-    free(place, '#released')
-    held = held - 1
   else
     local first = head()
     if not first then answer = 3
@@ -161,7 +168,7 @@ if began and waiting > 0 then wake = 1 end
 if op == 'stats' then
   return {0, waiting, number('#generation'), held, 0, processes, number('#granted'), number('#released'), number('#expired'), number('#fenced')}
 end
-local out = {answer, waiting, number('#generation'), held, answer == 1 and wake or 0}
+local out = {answer, waiting, number('#generation'), held, answer >= 0 and wake or 0}
 for who, place in pairs(holders) do
   local instance, ticket = string.match(who, '^(%S+) (%d+)$')
   if instance == me and answer ~= -1 then

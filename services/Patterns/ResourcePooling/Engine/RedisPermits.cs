@@ -12,6 +12,7 @@ namespace DistributedPatterns.ResourcePooling.Engine;
 /// </remarks>
 internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposable where T : class
 {
+    private const int MaxTogether = 1_024;
     private static readonly TimeSpan s_pollInLine = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _gate = new();
@@ -26,6 +27,9 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     private readonly ILogger _logger;
     private readonly string _pool;
     private readonly RedisRetry _retry;
+    // The script looks at everything in each call, so callers that come at the same time share one.
+    private readonly CallBatcher<PermitSession, PermitReply?> _beats;
+    private readonly CallBatcher<HeldPermit, bool> _releases;
     private volatile PermitSession? _session; // null until the server has let this process in
     private RedisDoorbell.Listener? _bell;
     private Task _losing = Task.CompletedTask;
@@ -39,6 +43,16 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     {
         (_pool, _options, _time, _logger) = (pool, options, time, logger);
         _retry = new RedisRetry(time);
+        _beats = new(MaxTogether, MaxTogether, static _ => 1, time, async (sessions, _) =>
+        {
+            var reply = await BeatAsync(sessions[^1]).ConfigureAwait(false);
+            return [.. Enumerable.Repeat(reply, sessions.Count)];
+        });
+        _releases = new(MaxTogether, MaxTogether, static _ => 1, time, async (permits, _) =>
+        {
+            foreach (var stay in permits.GroupBy(permit => permit.Session)) await ReleaseAsync(stay.Key, [.. stay]).ConfigureAwait(false);
+            return new bool[permits.Count];
+        });
         _script = new RedisPermitScript(redis, pool, options, time);
     }
 
@@ -66,7 +80,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         try
         {
             // The call has limits of its own, which are not the caller's.
-            if (session is not null) await Task.WhenAny(waiting.Task, BeatAsync(session)).WaitAsync(any.Token).ConfigureAwait(false);
+            if (session is not null) await Task.WhenAny(waiting.Task, _beats.AddAsync(session, CancellationToken.None)).WaitAsync(any.Token).ConfigureAwait(false);
             // Without a session the task begins one, and lines up for everybody; with one it looks more often from now on.
             if (!waiting.Task.IsCompleted && limit > TimeSpan.Zero) _bell?.Ring();
             if (limit <= TimeSpan.Zero && session is not null) await time.CancelAsync().ConfigureAwait(false);
@@ -111,7 +125,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             _passing.Remove(permit.Number);
             _releasing.Add(permit.Ticket);
         }
-        await ReleaseAsync(permit.Session, permit.Number, permit.Ticket, permit.Token).ConfigureAwait(false);
+        await _releases.AddAsync(permit, CancellationToken.None).ConfigureAwait(false);
     }
 
     public async ValueTask ClearAsync(CancellationToken cancellationToken)
@@ -256,7 +270,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         session.Renewed(sentAt);
         _lastSeen = string.Create(CultureInfo.InvariantCulture,
             $"Over all processes {reply.Held} of {_options.Permits} permits are out and {reply.Waiting} wait. Raise Permits, hold resources for a shorter time, or look for a leak.");
-        List<(int Number, long Ticket, long Token)> orphans = [];
+        List<HeldPermit> orphans = [];
         lock (_gate)
         {
             if (session != _session) return;
@@ -270,12 +284,12 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
                 }
                 else if (!_held.Contains(ticket) && _releasing.Add(ticket))
                 {
-                    orphans.Add((number, ticket, token));
+                    orphans.Add(new HeldPermit(number, token, ticket, session));
                 }
             }
             Pool.SetWanted(reply.Waiting > 0 || _line.Count > 0);
         }
-        foreach (var (number, ticket, token) in orphans) _ = ReleaseAsync(session, number, ticket, token);
+        foreach (var orphan in orphans) _ = _releases.AddAsync(orphan, CancellationToken.None);
     }
 
     private async Task<PermitReply?> AskToPassAsync(HeldPermit permit)
@@ -345,20 +359,21 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         lock (_gate) _releasing.Remove(ticket);
     }
 
-    private async Task ReleaseAsync(PermitSession session, int number, long ticket, long token)
+    private async Task ReleaseAsync(PermitSession session, List<HeldPermit> permits)
     {
         var sentAt = _time.GetTimestamp();
         try
         {
-            var reply = await _script.CallAsync("release", session.Instance, number, token).ConfigureAwait(false);
+            var reply = await _script.CallAsync("release", session.Instance, [.. permits.SelectMany(permit => (RedisValue[])[permit.Number, permit.Token])]).ConfigureAwait(false);
             if (reply.Answer is PermitReply.NotHeld or PermitReply.IsOver) PoolTelemetry.Fenced(_pool);
             Apply(session, reply, sentAt);
         }
         catch (Exception e) when (IsNoAnswer(e))
         {
-            // The next answer lists it, and then it is given back again.
+            // The next answer lists them, and then they are given back again.
         }
-        lock (_gate) _releasing.Remove(ticket);
+        lock (_gate)
+            foreach (var permit in permits) _releasing.Remove(permit.Ticket);
     }
 
     // A server's refusal, too: whoever waits is told by the counts of the exception, and the next beat tries again.
