@@ -35,7 +35,7 @@ public sealed class RedisEventLoop : IEventLoop
     /// <inheritdoc/>
     public async ValueTask<KeyState> AskAsync(PostRequest request, TimeSpan within, CancellationToken cancellationToken = default)
     {
-        if (PartitionOwner.IsInTurn) throw new LoopReentrancyException();
+        if (RedisPartitionOwner.IsInTurn) throw new LoopReentrancyException();
         using var limit = new CancellationTokenSource(within, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
         PostReceipt? receipt = null;
@@ -74,18 +74,18 @@ public sealed class RedisEventLoop : IEventLoop
         await _store.CheckAsync(cancellationToken).ConfigureAwait(false);
         var partition = PartitionOf(request.Key);
         // A caller's id and one of ours never meet.
-        var append = AppendRequest.Of(request.Id is { } id ? $"u{id}" : $"g{_process}{Interlocked.Increment(ref _posts).ToString("x", CultureInfo.InvariantCulture)}", request, isAsked);
+        var append = RedisAppendRequest.Of(request.Id is { } id ? $"u{id}" : $"g{_process}{Interlocked.Increment(ref _posts).ToString("x", CultureInfo.InvariantCulture)}", request, isAsked);
         var since = _time.GetTimestamp();
         for (var pause = s_firstPause; ; pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause)
         {
             var reply = await partition.AppendAsync(append, cancellationToken).ConfigureAwait(false);
             switch (reply.Code)
             {
-                case AppendReply.Taken:
+                case RedisAppendReply.Taken:
                     return new PostReceipt(partition.Number, reply.Value, IsNew: true);
-                case AppendReply.Known:
+                case RedisAppendReply.Known:
                     return new PostReceipt(partition.Number, reply.Value, IsNew: false);
-                case AppendReply.Fenced:
+                case RedisAppendReply.Fenced:
                     throw new PartitionFencedException(partition.Number, request.Epoch!.Value, reply.Value);
             }
             var waited = _time.GetElapsedTime(since);
@@ -110,7 +110,7 @@ public sealed class RedisEventLoop : IEventLoop
         }
     }
 
-    private EventLoopFullException Full(int partition, AppendReply reply, TimeSpan waited) => reply.Code == AppendReply.KeysFull
+    private EventLoopFullException Full(int partition, RedisAppendReply reply, TimeSpan waited) => reply.Code == RedisAppendReply.KeysFull
         ? new(partition, "keys", reply.Value, _options.MaxKeys, waited, "Raise MaxKeys, or end keys that are done.")
         : new(partition, "events", reply.Value, _options.Capacity, waited, "Raise Capacity, add workers, or post slower.");
 

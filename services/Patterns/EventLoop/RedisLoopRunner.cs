@@ -16,7 +16,7 @@ namespace DistributedPatterns.EventLoop;
 /// </remarks>
 internal sealed partial class RedisLoopRunner : BackgroundService
 {
-    private readonly List<PartitionOwner> _owned = [];
+    private readonly List<RedisPartitionOwner> _owned = [];
     private readonly List<Task> _handovers = [];
     private readonly RedisLoopStore _store;
     private readonly LoopHandlerCatalog _handlers;
@@ -81,21 +81,21 @@ internal sealed partial class RedisLoopRunner : BackgroundService
 
     private void Take(int partition, long epoch, TimeSpan lease)
     {
-        var owner = new PartitionOwner(_store.Partitions[partition], epoch, lease, _handlers, _options, _time, _logger);
+        var owner = new RedisPartitionOwner(_store.Partitions[partition], epoch, lease, _handlers, _options, _time, _logger);
         _owned.Add(owner);
         EventLoopTelemetry.Owned(Variants.Distributed);
         LogTaken(partition, epoch);
         owner.Start();
     }
 
-    private void Lose(PartitionOwner owner)
+    private void Lose(RedisPartitionOwner owner)
     {
         if (!owner.Running.IsCompleted && !owner.IsStopping) LogLost(owner.Partition, owner.Epoch);
         owner.Lose();
     }
 
     /// <summary>Ends a partition after the event in hand, and lets somebody else have it.</summary>
-    private async Task HandOverAsync(int partition, long epoch, PartitionOwner? owner)
+    private async Task HandOverAsync(int partition, long epoch, RedisPartitionOwner? owner)
     {
         if (owner is not null) await owner.StopAsync().ConfigureAwait(false);
         try

@@ -22,7 +22,7 @@ internal sealed class RedisPartition
     private readonly TimeProvider _time;
     private readonly RedisRetry _retry;
     private readonly RedisKey[] _keys;
-    private readonly CallBatcher<AppendRequest, AppendReply> _appends;
+    private readonly CallBatcher<RedisAppendRequest, RedisAppendReply> _appends;
     private readonly string _bell;
     private readonly string _handledBell;
 
@@ -45,7 +45,7 @@ internal sealed class RedisPartition
     public void RingHandled() => _store.Ring(_handledBell);
 
     /// <summary>Appends the events of a post; posts that come at the same time share a call.</summary>
-    public Task<AppendReply> AppendAsync(AppendRequest request, CancellationToken cancellationToken) => _appends.AddAsync(request, cancellationToken);
+    public Task<RedisAppendReply> AppendAsync(RedisAppendRequest request, CancellationToken cancellationToken) => _appends.AddAsync(request, cancellationToken);
 
     /// <summary>Shuts older epochs out.</summary>
     /// <returns>The cursor, the number of keys and the server's time, or <see langword="null"/>: the epoch is over.</returns>
@@ -68,11 +68,11 @@ internal sealed class RedisPartition
     }
 
     /// <returns>The next events and the server's time, or <see langword="null"/>: the epoch is over.</returns>
-    public async Task<(List<LoggedEvent> Events, long NowUs)?> ReadAsync(long epoch, long after, CancellationToken cancellationToken)
+    public async Task<(List<RedisLoggedEvent> Events, long NowUs)?> ReadAsync(long epoch, long after, CancellationToken cancellationToken)
     {
         var reply = await CallAsync(cancellationToken, "read", epoch, after, _options.BatchSize).ConfigureAwait(false);
         if ((int)reply[0] == 0) return null;
-        return ([.. reply.Skip(2).Select(static one => LoggedEvent.Parse((byte[])one!))], long.Parse((string)reply[1]!, CultureInfo.InvariantCulture));
+        return ([.. reply.Skip(2).Select(static one => RedisLoggedEvent.Parse((byte[])one!))], long.Parse((string)reply[1]!, CultureInfo.InvariantCulture));
     }
 
     public async Task<RedisValue[]> ReadStatesAsync(IReadOnlyCollection<string> keys, CancellationToken cancellationToken)
@@ -86,10 +86,10 @@ internal sealed class RedisPartition
     {
         var read = await _retry.RunAsync(
             () => _redis.GetDatabase().HashGetAsync(_keys[1], ["cursor", "s:" + key]), _options.RetryFor, _time.GetTimestamp(), cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
-        return ((long?)read[0] ?? 0, StoredState.Show(key, Number, read[1]));
+        return ((long?)read[0] ?? 0, RedisStoredState.Show(key, Number, read[1]));
     }
 
-    public async Task<Commitment> CommitAsync(long epoch, Commit commit, CancellationToken cancellationToken)
+    public async Task<RedisCommitment> CommitAsync(long epoch, RedisCommit commit, CancellationToken cancellationToken)
     {
         var arguments = new RedisValue[10 + (commit.Changes.Count * 2)];
         (arguments[0], arguments[1], arguments[2], arguments[3]) = ("commit", epoch, commit.From, commit.To);
@@ -100,9 +100,9 @@ internal sealed class RedisPartition
         var reply = await CallAsync(cancellationToken, arguments).ConfigureAwait(false);
         return (int)reply[0] switch
         {
-            1 => new Commitment(CommitResult.Kept, (int)reply[1]),
-            0 => new Commitment(CommitResult.Fenced, 0),
-            _ => new Commitment(CommitResult.Moved, 0),
+            1 => new RedisCommitment(CommitResult.Kept, (int)reply[1]),
+            0 => new RedisCommitment(CommitResult.Fenced, 0),
+            _ => new RedisCommitment(CommitResult.Moved, 0),
         };
     }
 
@@ -110,7 +110,7 @@ internal sealed class RedisPartition
         await _retry.RunAsync(
             () => EvaluateAsync(["stats"]), _options.RetryFor, _time.GetTimestamp(), cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
 
-    private async Task<AppendReply[]> AppendAsync(IReadOnlyList<AppendRequest> requests, long since)
+    private async Task<RedisAppendReply[]> AppendAsync(IReadOnlyList<RedisAppendRequest> requests, long since)
     {
         var arguments = new RedisValue[4 + requests.Sum(static request => 4 + request.Events.Length)];
         (arguments[0], arguments[1], arguments[2], arguments[3]) = ("append", _options.Capacity, _options.MaxKeys, Math.Max(_options.KeepPosts, 2 * AppendsACall));
@@ -123,9 +123,9 @@ internal sealed class RedisPartition
             at += request.Events.Length;
         }
         var reply = await _retry.RunAsync(() => EvaluateAsync(arguments), _options.RetryFor, since, CancellationToken.None).ConfigureAwait(false);
-        var replies = reply.Skip(1).Select(static one => new AppendReply((int)one[0], long.Parse((string)one[1]!, CultureInfo.InvariantCulture))).ToArray();
+        var replies = reply.Skip(1).Select(static one => new RedisAppendReply((int)one[0], long.Parse((string)one[1]!, CultureInfo.InvariantCulture))).ToArray();
         // Where something waited already, the owner reads on anyway.
-        if ((int)reply[0] == 0 && replies.Any(static one => one.Code == AppendReply.Taken)) _store.Ring(_bell);
+        if ((int)reply[0] == 0 && replies.Any(static one => one.Code == RedisAppendReply.Taken)) _store.Ring(_bell);
         return replies;
     }
 
@@ -141,10 +141,10 @@ internal sealed class RedisPartition
 }
 
 /// <summary>A post on its way into the log.</summary>
-internal sealed record AppendRequest(string Id, string Key, long? Epoch, RedisValue[] Events, int Weight)
+internal sealed record RedisAppendRequest(string Id, string Key, long? Epoch, RedisValue[] Events, int Weight)
 {
     /// <param name="isAsked">Whether somebody waits until the last event is handled.</param>
-    public static AppendRequest Of(string id, PostRequest request, bool isAsked)
+    public static RedisAppendRequest Of(string id, PostRequest request, bool isAsked)
     {
         var trace = Activity.Current is { IsAllDataRequested: true, IdFormat: ActivityIdFormat.W3C, Id: { } parent } ? parent : "-";
         var (events, bytes) = (new RedisValue[request.Events.Count], 0);
@@ -156,13 +156,13 @@ internal sealed record AppendRequest(string Id, string Key, long? Epoch, RedisVa
             body.CopyTo(entry.AsSpan(Encoding.ASCII.GetBytes(head, entry)));
             (events[i], bytes) = (entry, bytes + entry.Length);
         }
-        return new AppendRequest(id, request.Key, request.Epoch, events, events.Length + (bytes / 1024));
+        return new RedisAppendRequest(id, request.Key, request.Epoch, events, events.Length + (bytes / 1024));
     }
 }
 
 /// <summary>What the script said of a post.</summary>
 /// <param name="Value">The last position, what waits, the number of keys or the epoch, by <paramref name="Code"/>.</param>
-internal readonly record struct AppendReply(int Code, long Value)
+internal readonly record struct RedisAppendReply(int Code, long Value)
 {
     public const int Taken = 1;
     public const int Known = 2;
@@ -172,13 +172,13 @@ internal readonly record struct AppendReply(int Code, long Value)
 }
 
 /// <summary>An event as it stands in the log.</summary>
-internal readonly record struct LoggedEvent(long Position, string Handler, string Key, bool IsAsked, ActivityContext Trace, ReadOnlyMemory<byte> Body)
+internal readonly record struct RedisLoggedEvent(long Position, string Handler, string Key, bool IsAsked, ActivityContext Trace, ReadOnlyMemory<byte> Body)
 {
-    public static LoggedEvent Parse(byte[] entry)
+    public static RedisLoggedEvent Parse(byte[] entry)
     {
         ReadOnlyMemory<byte> rest = entry;
         var (position, handler, key, asked, trace) = (Next(ref rest), Next(ref rest), Next(ref rest), Next(ref rest), Next(ref rest));
-        return new LoggedEvent(
+        return new RedisLoggedEvent(
             long.Parse(position, CultureInfo.InvariantCulture), handler, key, asked == "a", ActivityContext.TryParse(trace, null, isRemote: true, out var context) ? context : default, rest);
     }
 
@@ -193,9 +193,9 @@ internal readonly record struct LoggedEvent(long Position, string Handler, strin
 
 /// <summary>What a batch of turns changes.</summary>
 /// <param name="Changes">States and timers by field; an empty value ends one.</param>
-internal sealed record Commit(long From, long To, int Applied, int Dead, int Timers, int Slow, string? Slowest, string? Error, IReadOnlyDictionary<string, RedisValue> Changes);
+internal sealed record RedisCommit(long From, long To, int Applied, int Dead, int Timers, int Slow, string? Slowest, string? Error, IReadOnlyDictionary<string, RedisValue> Changes);
 
-internal readonly record struct Commitment(CommitResult Result, int Keys);
+internal readonly record struct RedisCommitment(CommitResult Result, int Keys);
 
 internal enum CommitResult
 {

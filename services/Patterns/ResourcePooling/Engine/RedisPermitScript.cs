@@ -29,9 +29,9 @@ internal sealed class RedisPermitScript : IAsyncDisposable
     public RedisDoorbell.Listener Listen() => _doorbell.Listen(Bell);
 
     /// <summary>Calls, and wakes the other processes when there is something for them.</summary>
-    public async Task<PermitReply> CallAsync(string op, string instance, params RedisValue[] arguments)
+    public async Task<RedisPermitReply> CallAsync(string op, string instance, params RedisValue[] arguments)
     {
-        var reply = PermitReply.Parse(await EvaluateAsync(op, instance, arguments).ConfigureAwait(false));
+        var reply = RedisPermitReply.Parse(await EvaluateAsync(op, instance, arguments).ConfigureAwait(false));
         if (reply.Wakes) await _redis.GetSubscriber().PublishAsync(_bellChannel, Bell, CommandFlags.FireAndForget).ConfigureAwait(false);
         return reply;
     }
@@ -49,19 +49,19 @@ internal sealed class RedisPermitScript : IAsyncDisposable
 }
 
 /// <summary>What the script answers.</summary>
-internal sealed record PermitReply(long Answer, int Waiting, long Generation, int Held, bool Wakes, IReadOnlyList<(int Number, long Ticket, long Token)> Mine)
+internal sealed record RedisPermitReply(long Answer, int Waiting, long Generation, int Held, bool Wakes, IReadOnlyList<(int Number, long Ticket, long Token)> Mine)
 {
     public const long NotHeld = 0;
     public const long Elsewhere = 2;
     public const long NobodyWaits = 3;
     public const long IsOver = -1;
 
-    public static PermitReply Parse(RedisResult[] reply)
+    public static RedisPermitReply Parse(RedisResult[] reply)
     {
         var mine = new (int, long, long)[(reply.Length - 5) / 3];
         for (var i = 0; i < mine.Length; i++)
             mine[i] = ((int)Number(reply[5 + (i * 3)]), Number(reply[6 + (i * 3)]), Number(reply[7 + (i * 3)]));
-        return new PermitReply((long)reply[0], (int)reply[1], (long)reply[2], (int)reply[3], (int)reply[4] == 1, mine);
+        return new RedisPermitReply((long)reply[0], (int)reply[1], (long)reply[2], (int)reply[3], (int)reply[4] == 1, mine);
 
         static long Number(RedisResult value) => long.Parse((string)value!, CultureInfo.InvariantCulture);
     }

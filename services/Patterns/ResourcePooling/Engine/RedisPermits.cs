@@ -28,7 +28,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     private readonly string _pool;
     private readonly RedisRetry _retry;
     // The script looks at everything in each call, so callers that come at the same time share one.
-    private readonly CallBatcher<PermitSession, PermitReply?> _beats;
+    private readonly CallBatcher<PermitSession, RedisPermitReply?> _beats;
     private readonly CallBatcher<HeldPermit, bool> _releases;
     private volatile PermitSession? _session; // null until the server has let this process in
     private RedisDoorbell.Listener? _bell;
@@ -136,7 +136,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             // Only who is let in may begin a generation.
             var session = await JoinedAsync(cancellationToken).ConfigureAwait(false);
             var reply = await _script.CallAsync("clear", session.Instance, id).WaitAsync(cancellationToken).ConfigureAwait(false);
-            if (reply.Answer == PermitReply.IsOver) continue;
+            if (reply.Answer == RedisPermitReply.IsOver) continue;
             await FollowGenerationAsync(reply.Generation).ConfigureAwait(false);
             return;
         }
@@ -189,7 +189,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     }
 
     /// <summary>Clears the pool if others have, and offers idle resources to those who wait.</summary>
-    private async Task CareAsync(PermitReply reply)
+    private async Task CareAsync(RedisPermitReply reply)
     {
         await FollowGenerationAsync(reply.Generation).ConfigureAwait(false);
         if (reply.Waiting > 0) await Pool.OfferIdleAsync(reply.Waiting).ConfigureAwait(false);
@@ -239,7 +239,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     }
 
     /// <summary>Renews, and lines up for all who wait here.</summary>
-    private async Task<PermitReply?> BeatAsync(PermitSession session)
+    private async Task<RedisPermitReply?> BeatAsync(PermitSession session)
     {
         RedisValue[] tickets;
         lock (_gate) tickets = [.. _line.Keys];
@@ -260,9 +260,9 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     }
 
     /// <summary>Learns from an answer what this process holds by now.</summary>
-    private void Apply(PermitSession session, PermitReply reply, long sentAt)
+    private void Apply(PermitSession session, RedisPermitReply reply, long sentAt)
     {
-        if (reply.Answer == PermitReply.IsOver)
+        if (reply.Answer == RedisPermitReply.IsOver)
         {
             session.End();
             return;
@@ -292,7 +292,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         foreach (var orphan in orphans) _ = _releases.AddAsync(orphan, CancellationToken.None);
     }
 
-    private async Task<PermitReply?> AskToPassAsync(HeldPermit permit)
+    private async Task<RedisPermitReply?> AskToPassAsync(HeldPermit permit)
     {
         try
         {
@@ -307,11 +307,11 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
 
     /// <summary>Does what the answer to a pass says.</summary>
     /// <returns>Nothing when the caller that it went to has left meanwhile, and it is to be asked again.</returns>
-    private Turn? Settle(ResourceSlot<T> slot, HeldPermit permit, PermitReply reply)
+    private Turn? Settle(ResourceSlot<T> slot, HeldPermit permit, RedisPermitReply reply)
     {
         lock (_gate)
         {
-            if (reply.Answer == PermitReply.NobodyWaits)
+            if (reply.Answer == RedisPermitReply.NobodyWaits)
             {
                 _passing.Remove(permit.Number);
                 return Turn.Keep;
@@ -365,7 +365,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         try
         {
             var reply = await _script.CallAsync("release", session.Instance, [.. permits.SelectMany(permit => (RedisValue[])[permit.Number, permit.Token])]).ConfigureAwait(false);
-            if (reply.Answer is PermitReply.NotHeld or PermitReply.IsOver) PoolTelemetry.Fenced(_pool);
+            if (reply.Answer is RedisPermitReply.NotHeld or RedisPermitReply.IsOver) PoolTelemetry.Fenced(_pool);
             Apply(session, reply, sentAt);
         }
         catch (Exception e) when (IsNoAnswer(e))

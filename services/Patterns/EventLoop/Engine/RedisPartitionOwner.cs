@@ -9,7 +9,7 @@ using StackExchange.Redis;
 namespace DistributedPatterns.EventLoop.Engine;
 
 /// <summary>The loop of a partition in the process that owns it under one epoch: reads events, handles them one at a time, keeps what came of them.</summary>
-internal sealed partial class PartitionOwner
+internal sealed partial class RedisPartitionOwner
 {
     private const int CachedKeys = 10_000;
 
@@ -25,16 +25,16 @@ internal sealed partial class PartitionOwner
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _lost;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<string, StoredState?> _cache = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, RedisStoredState?> _cache = new(StringComparer.Ordinal);
     private readonly OwnedTimers _timers;
     private readonly TurnContext _turn = new();
-    private TurnBatch _batch = new(0);
+    private RedisTurnBatch _batch = new(0);
     private long _cursor;
     private int _keys;
     private int _offLoop;
     private bool _isOpen;
 
-    public PartitionOwner(RedisPartition partition, long epoch, TimeSpan lease, LoopHandlerCatalog handlers, RedisEventLoopOptions options, TimeProvider time, ILogger logger)
+    public RedisPartitionOwner(RedisPartition partition, long epoch, TimeSpan lease, LoopHandlerCatalog handlers, RedisEventLoopOptions options, TimeProvider time, ILogger logger)
     {
         (_partition, Epoch, _handlers, _options, _time, _logger) = (partition, epoch, handlers, options, time, logger);
         _timers = new OwnedTimers(time);
@@ -108,7 +108,7 @@ internal sealed partial class PartitionOwner
         if (events.Count > 0) EventLoopTelemetry.Lag(Variants.Distributed, TimeSpan.FromMicroseconds(Math.Max(0, nowUs - events[0].Position)));
         using var activity = EventLoopTelemetry.StartBatch(Variants.Distributed, Partition, events.Where(e => e.Trace != default).Select(e => e.Trace));
         await LoadAsync(due.Select(timer => timer.Key).Concat(events.Select(e => e.Key))).ConfigureAwait(false);
-        _batch = new TurnBatch(_cursor);
+        _batch = new RedisTurnBatch(_cursor);
         foreach (var timer in due) HandleTimer(timer);
         foreach (var e in events)
         {
@@ -139,10 +139,10 @@ internal sealed partial class PartitionOwner
         var missing = keys.Where(key => !_cache.ContainsKey(key)).Distinct(StringComparer.Ordinal).ToList();
         if (missing.Count == 0) return;
         var states = await _partition.ReadStatesAsync(missing, _lost.Token).ConfigureAwait(false);
-        for (var i = 0; i < missing.Count; i++) _cache[missing[i]] = StoredState.Parse(states[i]);
+        for (var i = 0; i < missing.Count; i++) _cache[missing[i]] = RedisStoredState.Parse(states[i]);
     }
 
-    private void HandleEvent(LoggedEvent e)
+    private void HandleEvent(RedisLoggedEvent e)
     {
         _batch.Advance(e.Position, e.IsAsked);
         if (Handle(e.Handler, e.Body, e.Key, e.Position, isPosted: true)) _batch.Applied++;
@@ -195,7 +195,7 @@ internal sealed partial class PartitionOwner
     {
         var before = _cache[key];
         var state = handler.Handle(before?.For(handler), e, _turn.Begin(key, position, Epoch));
-        var after = state is null ? null : StoredState.After(handler, state, (before?.Applied ?? 0) + (isPosted ? 1 : 0), isPosted ? position : before?.Position ?? 0);
+        var after = state is null ? null : RedisStoredState.After(handler, state, (before?.Applied ?? 0) + (isPosted ? 1 : 0), isPosted ? position : before?.Position ?? 0);
         if (before is null && after is not null && _keys >= _options.MaxKeys) throw new InvalidOperationException($"There is no room for another key: {_options.MaxKeys:N0} have a state (MaxKeys).");
         if (_timers.Count + _turn.Timers.Length > _options.MaxKeys) throw new InvalidOperationException($"{_timers.Count:N0} timers are set, and as many as keys are allowed ({_options.MaxKeys:N0}, MaxKeys).");
         if (Volatile.Read(ref _offLoop) + _batch.OffLoop.Count + _turn.OffLoop.Length > _options.MaxOffLoop) throw new InvalidOperationException($"{_options.MaxOffLoop:N0} works run off the loop already (MaxOffLoop).");
@@ -246,8 +246,8 @@ internal sealed partial class PartitionOwner
             {
                 var back = new PostRequest(work.Key, await work.Work(_lost.Token).ConfigureAwait(false));
                 LoopRequests.Read(back, _handlers);
-                var append = AppendRequest.Of(string.Create(CultureInfo.InvariantCulture, $"o{Epoch}.{work.Position}.{number}"), back, isAsked: false);
-                while ((await _partition.AppendAsync(append, _lost.Token).ConfigureAwait(false)).Code is AppendReply.Full or AppendReply.KeysFull)
+                var append = RedisAppendRequest.Of(string.Create(CultureInfo.InvariantCulture, $"o{Epoch}.{work.Position}.{number}"), back, isAsked: false);
+                while ((await _partition.AppendAsync(append, _lost.Token).ConfigureAwait(false)).Code is RedisAppendReply.Full or RedisAppendReply.KeysFull)
                     await Task.Delay(_options.PollEvery, _time, _lost.Token).ConfigureAwait(false);
             }
             catch (Exception error) // whatever the work throws: it is its own, and does not come back

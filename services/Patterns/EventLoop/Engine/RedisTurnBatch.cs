@@ -4,7 +4,7 @@ using StackExchange.Redis;
 namespace DistributedPatterns.EventLoop.Engine;
 
 /// <summary>What the turns of a batch have changed so far, none of it kept yet.</summary>
-internal sealed class TurnBatch(long cursor)
+internal sealed class RedisTurnBatch(long cursor)
 {
     private readonly Dictionary<string, RedisValue> _changes = new(StringComparer.Ordinal);
     private SlowTurn? _slowest;
@@ -47,7 +47,7 @@ internal sealed class TurnBatch(long cursor)
         if (took >= (_slowest?.Took ?? default)) _slowest = new SlowTurn(handler, took);
     }
 
-    public Commit ToCommit(long from) => new(
+    public RedisCommit ToCommit(long from) => new(
         from, To, Applied, Dead, Timers, _slow, _slowest is null ? null : string.Create(CultureInfo.InvariantCulture, $"{_slowest.Handler} {(long)_slowest.Took.TotalMilliseconds}"),
         Error is { Length: > 500 } error ? error[..500] : Error, _changes);
 }

@@ -5,23 +5,23 @@ using StackExchange.Redis;
 namespace DistributedPatterns.EventLoop.Engine;
 
 /// <summary>A key's state as its owner has it: as it came from Redis until a handler takes it, then as the handler left it.</summary>
-internal sealed class StoredState
+internal sealed class RedisStoredState
 {
     private readonly string? _json;
     private readonly object? _state;
     private readonly LoopHandler? _handler;
 
-    private StoredState(long applied, long position, string? json, object? state, LoopHandler? handler) =>
+    private RedisStoredState(long applied, long position, string? json, object? state, LoopHandler? handler) =>
         (Applied, Position, _json, _state, _handler) = (applied, position, json, state, handler);
 
     public long Applied { get; }
 
     public long Position { get; }
 
-    public static StoredState? Parse(RedisValue stored) =>
-        Split(stored) is { } parts ? new StoredState(parts.Applied, parts.Position, parts.Json, null, null) : null;
+    public static RedisStoredState? Parse(RedisValue stored) =>
+        Split(stored) is { } parts ? new RedisStoredState(parts.Applied, parts.Position, parts.Json, null, null) : null;
 
-    public static StoredState After(LoopHandler handler, object state, long applied, long position) => new(applied, position, null, state, handler);
+    public static RedisStoredState After(LoopHandler handler, object state, long applied, long position) => new(applied, position, null, state, handler);
 
     public static KeyState? Show(string key, int partition, RedisValue stored) =>
         Split(stored) is { } parts ? new KeyState(key, partition, parts.Applied, parts.Position, JsonElement.Parse(parts.Json)) : null;
