@@ -8,7 +8,7 @@ public sealed partial class DocumentTests
 {
     private static readonly string[] s_folders = ["services", "docs", "tests", "."];
 
-    private static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "..", ".."));
+    internal static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "..", ".."));
 
     public static TheoryData<string> Documents =>
         [.. s_folders

@@ -63,7 +63,7 @@ internal static class DeadlinesEndpoints
 
     private static async Task<Ok<DeadlineStats>> LedgersAsync(VariantCalls<IBudgetedCalls> calls, DeadlineRunner runner, CancellationToken cancellationToken) =>
         TypedResults.Ok(new DeadlineStats(
-            await calls.CallAsync(static async (operations, token) => await operations.GetLedgersAsync(token), cancellationToken), runner.LeftBehind, runner.Detached, runner.WorstOverrun.TotalMilliseconds));
+            await calls.CallAsync(static async (operations, token) => await operations.GetLedgersAsync(token), cancellationToken), runner.LeftBehind, runner.Detached, runner.Overruns));
 
     // The first use of the distributed variant may connect to Redis; the call itself has its own deadline.
     private static Task<IBudgetedCalls> ResolveAsync(VariantCalls<IBudgetedCalls> calls, CancellationToken cancellationToken) =>

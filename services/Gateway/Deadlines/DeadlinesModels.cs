@@ -10,8 +10,8 @@ internal sealed record BudgetReply(double BudgetMs, double ElapsedMs, double Rem
 /// <param name="Processes">Those that can be asked.</param>
 /// <param name="LeftBehind">What this gateway no longer waits for although it runs on.</param>
 /// <param name="Detached">What this gateway does for callers that may have left.</param>
-/// <param name="WorstOverrunMs">The longest time after a deadline at which this gateway's caller heard.</param>
-internal sealed record DeadlineStats(IReadOnlyList<OperationLedger> Processes, int LeftBehind, int Detached, double WorstOverrunMs);
+/// <param name="Overruns">How late this gateway's callers heard of deadlines that had passed.</param>
+internal sealed record DeadlineStats(IReadOnlyList<OperationLedger> Processes, int LeftBehind, int Detached, BudgetOverruns Overruns);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(BudgetReply))]

@@ -25,6 +25,8 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     private readonly ObjectPool<RunScope> _scopes;
     private readonly ILogger _logger;
     private int _openDetached;
+    private long _spent;
+    private long _late;
     private long _worstOverrun; // in ticks
 
     public DeadlineRunner(IOptions<DeadlineOptions> options, TimeProvider time, ILogger<DeadlineRunner> logger)
@@ -39,8 +41,8 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     /// <summary>Gets how much detached work is under way.</summary>
     public int Detached => Volatile.Read(ref _openDetached);
 
-    /// <summary>Gets the longest time after its deadline at which a caller heard. By contract no more than <see cref="DeadlineOptions.Grace"/>, and what a busy machine adds.</summary>
-    public TimeSpan WorstOverrun => TimeSpan.FromTicks(Volatile.Read(ref _worstOverrun));
+    /// <summary>Gets how many callers heard after their deadline, and how late. By contract no later than <see cref="DeadlineOptions.Grace"/>, and what a busy machine adds.</summary>
+    public BudgetOverruns Overruns => new(Interlocked.Read(ref _spent), Interlocked.Read(ref _late), TimeSpan.FromTicks(Interlocked.Read(ref _worstOverrun)));
 
     internal TimeProvider Time { get; }
 
@@ -168,6 +170,8 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
     {
         if (overrun == TimeSpan.Zero) return;
         DeadlineTelemetry.RecordOverrun(overrun);
+        Interlocked.Increment(ref _spent);
+        if (overrun > _options.Grace * 2) Interlocked.Increment(ref _late);
         var worst = Volatile.Read(ref _worstOverrun);
         while (overrun.Ticks > worst && Interlocked.CompareExchange(ref _worstOverrun, overrun.Ticks, worst) is var now && now != worst) worst = now;
     }
@@ -237,3 +241,9 @@ public sealed partial class DeadlineRunner : IAsyncDisposable
         public override bool Return(RunScope obj) => obj.TryEnd();
     }
 }
+
+/// <summary>How callers heard of deadlines that had passed.</summary>
+/// <param name="Count">How many.</param>
+/// <param name="Late">How many of them later than twice <see cref="DeadlineOptions.Grace"/>: the machine was too busy.</param>
+/// <param name="Worst">The longest time after a deadline.</param>
+public readonly record struct BudgetOverruns(long Count, long Late, TimeSpan Worst);

@@ -16,5 +16,6 @@ public sealed class ChannelPipelineOptions
     public int KeepEnded { get; set; } = 256;
 
     /// <summary>Gets or sets what new ids begin with, so that an id says which process has the run.</summary>
+    /// <value>Empty unless set.</value>
     public string IdPrefix { get; set; } = "";
 }

@@ -11,5 +11,6 @@ public sealed class PipelineInputOptions
     public string Path { get; set; } = System.IO.Path.Combine(System.IO.Path.GetTempPath(), "distributed-patterns");
 
     /// <summary>Gets further inputs: their names and the paths of their files.</summary>
+    /// <value>The samples alone unless set.</value>
     public IDictionary<string, string> Files { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }

@@ -15,6 +15,7 @@ public abstract class SupervisionOptions : RestartPolicy
 public sealed class TaskSupervisorOptions : SupervisionOptions
 {
     /// <summary>Gets or sets what the process is called where children are listed.</summary>
+    /// <value><c>local</c> unless set.</value>
     [Required]
     public string Name { get; set; } = "local";
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 
 namespace DistributedPatterns.Tests.Faults;
@@ -7,16 +8,18 @@ internal sealed class DeadlinesLoad(PatientClient client) : PatternLoad(client)
 {
     private const string Path = "/api/deadlines/distributed";
     private const int Callers = 4;
-    private const int MostOverrunMs = 50;
 
-    private double _worstOverrunMs;
+    private (long Count, long Late) _gone; // of gateways that died
+    private (long Count, long Late) _now;
     private int _spent;
 
-    /// <summary>Gets the longest time after a deadline at which a caller heard, as the gateways measured it.</summary>
-    public double WorstOverrunMs => Volatile.Read(ref _worstOverrunMs);
+    /// <summary>Gets how many callers heard after their deadline, how many of them more than 50 ms after it, and the longest time.</summary>
+    public (long Count, long Late, TimeSpan Worst) Overruns => (_gone.Count + _now.Count, _gone.Late + _now.Late, Worst);
 
     /// <summary>Gets how many budgets were spent before the work was done.</summary>
     public int Spent => Volatile.Read(ref _spent);
+
+    private TimeSpan Worst { get; set; }
 
     public override Task RunAsync(Task over, CancellationToken cancellationToken) => Task.WhenAll(Clients(Callers, async caller =>
     {
@@ -32,13 +35,9 @@ internal sealed class DeadlinesLoad(PatientClient client) : PatternLoad(client)
         }
     }), WatchAsync(over, cancellationToken));
 
-    public override async Task CheckAsync(string fault, CancellationToken cancellationToken)
-    {
-        await LookAsync(cancellationToken);
-        Assert.True(WorstOverrunMs <= MostOverrunMs, $"A caller heard {WorstOverrunMs} ms after its deadline.");
-    }
+    public override Task CheckAsync(string fault, CancellationToken cancellationToken) => LookAsync(cancellationToken);
 
-    // A gateway that dies takes its measurements along.
+    // A gateway that dies takes its counts along.
     private async Task WatchAsync(Task over, CancellationToken cancellationToken)
     {
         while (!over.IsCompleted)
@@ -50,7 +49,11 @@ internal sealed class DeadlinesLoad(PatientClient client) : PatternLoad(client)
 
     private async Task LookAsync(CancellationToken cancellationToken)
     {
-        var worst = (await Client.GetAsync($"{Path}/stats", cancellationToken)).GetProperty("worstOverrunMs").GetDouble();
-        _worstOverrunMs = Math.Max(_worstOverrunMs, worst);
+        var overruns = (await Client.GetAsync($"{Path}/stats", cancellationToken)).GetProperty("overruns");
+        var now = (Count: overruns.GetProperty("count").GetInt64(), Late: overruns.GetProperty("late").GetInt64());
+        var worst = TimeSpan.Parse(overruns.GetProperty("worst").GetString()!, CultureInfo.InvariantCulture);
+        if (now.Count < _now.Count) _gone = (_gone.Count + _now.Count, _gone.Late + _now.Late);
+        _now = now;
+        if (worst > Worst) Worst = worst;
     }
 }

@@ -84,7 +84,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         void Report()
         {
             Log(string.Join(", ", chaos.Done.Select(deed => $"{deed.Key} {deed.Value}")) + $", checkpoints {checkpoints.Count}");
-            Log($"200 MB counted {words.Done} times, {words.Repeated} tasks again; {budgets.Done:N0} budgets, {budgets.Spent:N0} of them spent, the worst heard {budgets.WorstOverrunMs:F1} ms late");
+            Log($"200 MB counted {words.Done} times, {words.Repeated} tasks again; {budgets.Done:N0} budgets, {budgets.Spent:N0} of them spent; {budgets.Overruns.Late:N0} of {budgets.Overruns.Count:N0} heard more than 50 ms late, the worst {budgets.Overruns.Worst.TotalMilliseconds:F1} ms");
             Log($"accepted {load.Accepted:N0} = done {load.Done:N0} + dead {load.Dead:N0}; requests sent again {load.Retries:N0}");
             foreach (var fault in load.Faults.Take(20)) Log(fault);
         }

@@ -56,6 +56,21 @@ public sealed class GrpcBudgetedCallsFaultTests
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task Call_WhenAsManyRunThereAsMay_IsUnavailable()
+    {
+        await using var cluster = await OperationsCluster.StartAsync(_operations.All);
+        await cluster.AddAsync(TestOperations.Second, options => options.MaxRunning = 1);
+        var held = cluster.Calls.CallAsync<int, int>("hold", 5, Ample, null, TestStop);
+        await Eventually.TrueAsync(() => !_operations.Begun.IsEmpty, s_soon, () => "the operation did not begin");
+
+        var error = await Assert.ThrowsAsync<OperationUnavailableException>(() => cluster.Calls.CallAsync<string, string>("greet", "Ωmega", Ample, null, TestStop));
+        _operations.Gate.SetResult();
+
+        Assert.Contains("1 of 1", error.Reason, StringComparison.Ordinal);
+        Assert.Equal(5, await held);
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task Stop_WhileOperationsRun_DrainsThenCancelsThemAsAShutdown()
     {
         await using var cluster = await OperationsCluster.StartAsync(_operations.All);

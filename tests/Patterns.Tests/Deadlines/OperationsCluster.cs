@@ -42,7 +42,7 @@ internal sealed class OperationsCluster : IAsyncDisposable
         return cluster;
     }
 
-    public async Task<Node> AddAsync(string role)
+    public async Task<Node> AddAsync(string role, Action<DeadlineOptions>? configure = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -50,7 +50,10 @@ internal sealed class OperationsCluster : IAsyncDisposable
         foreach (var operation in _operations) builder.Services.AddSingleton(operation);
         var name = $"{role}-{_nodes.Count}";
         builder.Services.Configure<MembersOptions>(options => (options.Id, options.Role) = (name, role));
+        // A message that is longer on its way than this lets its callee come to the deadline after its caller.
+        builder.Services.Configure<DeadlineOptions>(options => options.Reserve = TimeSpan.FromMilliseconds(100));
         builder.Services.AddSingleton<IMembers>(_members).AddSingleton<IMemberChannels>(_ => NewChannels()).AddOperations();
+        if (configure is not null) builder.Services.Configure(configure);
         var app = builder.Build();
         app.MapOperations();
         await app.StartAsync(TestContext.Current.CancellationToken);

@@ -1,10 +1,20 @@
 using DistributedPatterns.Deadlines;
+using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Tests.Guarantees;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace DistributedPatterns.Tests.Deadlines;
 
 /// <summary>The contract over <see cref="TaskBudgetedCalls"/>.</summary>
+[Guarantees("deadlines", Variants.Channel)]
+[Promises(Guarantee.Order, "answers in the order of the inputs", nameof(CallAll_WhenAllAnswer_KeepsTheOrderOfTheInputs))]
+[Promises(Guarantee.Delivery, "once an attempt, and one attempt unless more are allowed; late work is not begun", nameof(Call_AfterTheDeadline_IsNotBegun),
+    nameof(Call_OfAnOperationThatFails_ThrowsItsReasonAndIsNotRepeated), nameof(Call_OfAnOperationThatIsUnavailable_IsRepeatedAsOftenAsAllowed))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its calls are gone")]
+[Promises(Guarantee.StaleHolder, "work that ignores its end is left behind and counted, not stopped",
+    nameof(Call_OfAnOperationThatIgnoresItsToken_ReturnsAtTheDeadlineAndCountsWhatRunsOn))]
+[Promises(Guarantee.Full, "a call beyond `MaxRunning` is refused", nameof(Call_WhenAsManyRunAsMay_IsUnavailable))]
 public sealed class TaskBudgetedCallsTests : BudgetedCallsConformance
 {
     private protected override CancellationReason SiblingAsSeen => CancellationReason.Sibling;

@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.EventLoop;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Pipeline;
 using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -7,13 +9,15 @@ using Microsoft.Extensions.Options;
 namespace DistributedPatterns.Tests.EventLoop;
 
 /// <summary>The contract over <see cref="ChannelEventLoop"/>, on a clock that stands still unless a test moves it.</summary>
+[Guarantees("event-loop", Variants.Channel)]
+[Promises(Guarantee.Order, "a key's events by their posts, one at a time", nameof(Events_OfManyKeysByManyPosters_AreHandledInOrderOneAtATime), nameof(Post_OfManyEvents_IsTakenOnTogetherAndInOrder))]
+[Promises(Guarantee.Delivery, "an event is handled once", nameof(Events_OfManyKeysByManyPosters_AreHandledInOrderOneAtATime), nameof(Post_WithAnIdThatIsKnown_IsTakenOnOnce))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its states are gone")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "a post waits or is refused, as set; counted", nameof(Post_WithoutRoom_IsRefusedOrWaits), nameof(Handler_ThatEndsItsKey_LeavesNoStateAndNoPlaceTaken))]
 public sealed class ChannelEventLoopTests : EventLoopConformance
 {
     private readonly ManualTime _time = new();
-
-    public override bool SurvivesProcessDeath => false;
-
-    public override bool IsFenced => false;
 
     [Fact(Timeout = HangLimit)]
     public async Task Stop_HandlesWhatWaits_AndTakesNothingOnAnyMore()

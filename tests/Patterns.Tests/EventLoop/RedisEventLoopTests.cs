@@ -1,15 +1,22 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.EventLoop;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Support;
 
 namespace DistributedPatterns.Tests.EventLoop;
 
 /// <summary>The contract over <see cref="RedisEventLoop"/>, with partitions owned by two processes.</summary>
+[Guarantees("event-loop", Variants.Distributed, typeof(RedisEventLoopFaultTests))]
+[Promises(Guarantee.Order, "a key's events by their posts, one at a time", nameof(Events_OfManyKeysByManyPosters_AreHandledInOrderOneAtATime),
+    nameof(RedisEventLoopFaultTests.Events_WhileOwnersJoinLeaveFreezeAndDie_CountOnceAndInOrder))]
+[Promises(Guarantee.Delivery, "an event changes its key's state once; it may be handled again", nameof(Post_WithAnIdThatIsKnown_IsTakenOnOnce),
+    nameof(RedisEventLoopFaultTests.Owner_IsCutOffInTheMiddleOfAnEvent_AnotherOneHandlesItAndItCountsOnce))]
+[Promises(Guarantee.ProcessDeath, "its partitions have other owners after the lease, with events, states and timers",
+    nameof(RedisEventLoopFaultTests.Events_WhileOwnersJoinLeaveFreezeAndDie_CountOnceAndInOrder), nameof(RedisEventLoopFaultTests.Timer_WhoseOwnerIsLost_HasItsTurnElsewhere))]
+[Promises(Guarantee.StaleHolder, "its writes are refused by its epoch, and counted", nameof(RedisEventLoopFaultTests.Owner_FreezesPastItsLease_IsRefusedWhenItComesBack))]
+[Promises(Guarantee.Full, "a post waits or is refused, as set; counted", nameof(Post_WithoutRoom_IsRefusedOrWaits), nameof(Handler_ThatEndsItsKey_LeavesNoStateAndNoPlaceTaken))]
 public abstract class RedisEventLoopTests(SharedRedis shared, RedisKind kind) : EventLoopConformance
 {
-    public override bool SurvivesProcessDeath => true;
-
-    public override bool IsFenced => true;
-
     private protected override async ValueTask<LoopHost> CreateAsync(TestHandlers handlers, Action<EventLoopOptions>? configure = null)
     {
         // A busy test machine is no dead owner.

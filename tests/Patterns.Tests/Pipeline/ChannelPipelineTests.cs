@@ -1,9 +1,19 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.Pipeline;
+using DistributedPatterns.Tests.Guarantees;
 using Microsoft.Extensions.Options;
 
 namespace DistributedPatterns.Tests.Pipeline;
 
 /// <summary>The contract over <see cref="ChannelPipeline"/>, on a clock that stands still unless a test moves it.</summary>
+[Guarantees("pipeline", Variants.Channel)]
+[Promises(Guarantee.Order, "kept, unless a stage gives it up", nameof(Run_WithOrderedStages_KeepsTheOrderWhateverTheDegree))]
+[Promises(Guarantee.Delivery, "an item counts once, and a stage sees it once an attempt",
+    nameof(Run_OfNumbers_GivesTheSequentialResultInOrder), nameof(Run_AnItemFailsOnceAndMayBeTriedAgain_Succeeds))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its runs are gone")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "the source waits; a run beyond `MaxRuns` is refused",
+    nameof(Run_TheSinkIsBlocked_StopsTheSourceWithinTheBound), nameof(Start_AsManyRunsAsAllowedAreOpen_RefusesUntilOneHasEnded))]
 public sealed partial class ChannelPipelineTests : PipelineConformance
 {
     private readonly ManualTime _time = new();

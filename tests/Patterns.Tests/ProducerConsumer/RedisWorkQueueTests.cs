@@ -1,4 +1,6 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.ProducerConsumer;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 using StackExchange.Redis;
@@ -6,6 +8,17 @@ using StackExchange.Redis;
 namespace DistributedPatterns.Tests.ProducerConsumer;
 
 /// <summary>The contract over <see cref="RedisWorkQueue{T}"/> on a real server.</summary>
+[Guarantees("producer-consumer", Variants.Distributed, typeof(RedisWorkQueueFaultTests), typeof(QueueScriptTests))]
+[Promises(Guarantee.Order, "enqueue and priority, kept over redelivery", nameof(Items_OneByOne_ComeWithTheirPayloadsInOrder),
+    nameof(Priority_OvertakesByItsStepAndStarvesNobody), nameof(Nack_WithADelay_BringsTheItemBackAtItsOldPlace))]
+[Promises(Guarantee.Delivery, "at least once, one end; a holder past its lease may still be at work",
+    nameof(ManyAtOnce_EachItemEndsOnceAndTheBoundHolds), nameof(RedisWorkQueueFaultTests.Holder_FrozenPastItsLease_IsToldToStopAndRefused))]
+[Promises(Guarantee.ProcessDeath, "what it held comes back after the lease; what the server had logged survives the server",
+    nameof(QueueScriptTests.Reserve_AfterTheLeaseRanOut_SaysWhetherTheHolderWasEverHeardOf),
+    nameof(RedisWorkQueueFaultTests.Server_KilledAndStartedAgainFromItsLog_LosesNothingThatItHadLoggedAndGoesOn))]
+[Promises(Guarantee.StaleHolder, "is refused by its token, and counted", nameof(RedisWorkQueueFaultTests.Holder_FrozenPastItsLease_IsToldToStopAndRefused))]
+[Promises(Guarantee.Full, "waits, refuses or drops, as set; counted", nameof(Full_WithReject_SaysSoAndCountsIt),
+    nameof(Full_WithWait_HoldsTheProducerUntilThereIsRoom), nameof(Full_WithDrop_MakesRoomAndSaysWhatIsGone))]
 public abstract class RedisWorkQueueTests<T>(SharedRedis shared, RedisKind kind, Payloads<T> payloads) : WorkQueueConformance<T>(payloads), IAsyncLifetime
 {
     private readonly Payloads<T> _payloads = payloads;

@@ -1,9 +1,17 @@
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.RateLimiting;
+using DistributedPatterns.Tests.Guarantees;
 using Microsoft.Extensions.Time.Testing;
 
 namespace DistributedPatterns.Tests.RateLimiting;
 
 /// <summary>The contract in process, on a clock that the test moves.</summary>
+[Guarantees("rate-limiting", Variants.Channel)]
+[Promises(Guarantee.Order, "who waits is served by arrival", nameof(Acquire_ByManyWhoWait_ServesThemInOrder), nameof(TryAcquire_WhileOthersWait_DoesNotOvertakeThem))]
+[Promises(Guarantee.Delivery, "never more permits than the limit allows, by the process' clock", nameof(TryAcquire_ByManyAtOnce_StaysWithinTheBoundByTheLimitersClock))]
+[DoesNotPromise(Guarantee.ProcessDeath, "the limit begins anew")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "who would wait beyond `QueueLimit` is refused", nameof(Acquire_MoreThanTheQueueHolds_IsDeniedAtOnce))]
 public abstract class LocalRateLimiterTests : RateLimiterConformance
 {
     private protected abstract LocalRateLimiter Make(LimitSpec spec, TimeProvider time);

@@ -1,11 +1,22 @@
 using System.Diagnostics;
+using DistributedPatterns.Diagnostics;
 using DistributedPatterns.RateLimiting;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Support;
 using StackExchange.Redis;
 
 namespace DistributedPatterns.Tests.RateLimiting;
 
 /// <summary>The contract over a real server, by its clock.</summary>
+[Guarantees("rate-limiting", Variants.Distributed, typeof(RedisRateLimiterSharedTests))]
+[Promises(Guarantee.Order, "by arrival in a process; over processes for concurrency alone",
+    nameof(Acquire_ByManyWhoWait_ServesThemInOrder), nameof(RedisRateLimiterSharedTests.Concurrency_WaitersOfTwoInstances_AreServedInOrderOfArrival))]
+[Promises(Guarantee.Delivery, "never more permits than the limit allows, for all processes, by the server's clock; a lost reply may cost some",
+    nameof(RedisRateLimiterSharedTests.Gcra_OverThreeInstancesWithSkewedClocks_StaysWithinTheBoundByTheServersClock),
+    nameof(RedisRateLimiterSharedTests.Gcra_LostReply_CostsAPermitAndNeverAdmitsMore))]
+[Promises(Guarantee.ProcessDeath, "what it held comes back after the lease", nameof(RedisRateLimiterSharedTests.Concurrency_ProcessDies_ItsPermitsComeBackAfterTheLease))]
+[Promises(Guarantee.StaleHolder, "neither renews nor releases, by its token", nameof(RedisRateLimiterSharedTests.Concurrency_ScriptRepeatedOrWithAnOldToken_ChangesNothing))]
+[Promises(Guarantee.Full, "who would wait beyond `QueueLimit` is refused", nameof(Acquire_MoreThanTheQueueHolds_IsDeniedAtOnce))]
 public abstract class RedisRateLimiterTests(SharedRedis shared, RedisKind kind) : RateLimiterConformance
 {
     protected override bool TellsRetryAfterExactly => false; // real time passes between two calls

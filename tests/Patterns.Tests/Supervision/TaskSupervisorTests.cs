@@ -1,5 +1,6 @@
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.Supervision;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Pipeline;
 using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -9,6 +10,13 @@ using Microsoft.Extensions.Options;
 namespace DistributedPatterns.Tests.Supervision;
 
 /// <summary>The contract over <see cref="TaskSupervisor"/>, on a clock that stands still unless a test moves it.</summary>
+[Guarantees("supervision", Variants.Channel)]
+[Promises(Guarantee.Order, "started in order, stopped in reverse",
+    nameof(Start_OfChildren_IsInOrderEachWhenTheOneBeforeIsUp), nameof(Stop_OfTheProcesses_StopsInReverseAndIsNoFailure))]
+[Promises(Guarantee.Delivery, "each start under a higher epoch, and every one accounted for", nameof(Storm_OfFailures_LeavesEveryStartAccountedForAndEpochsRising))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its children are gone, and what they kept")]
+[Promises(Guarantee.StaleHolder, "its writes are refused by its epoch, and counted", nameof(Hang_OfAChildThatIgnoresItsToken_IsReplacedAndCanWriteNothingAnyMore))]
+[Promises(Guarantee.Full, "one restart beyond `MaxRestarts` stops all", nameof(Crash_OnceMoreThanTheBudgetAllows_StopsAllUntilReset))]
 public sealed class TaskSupervisorTests : SupervisorConformance
 {
     private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(50);

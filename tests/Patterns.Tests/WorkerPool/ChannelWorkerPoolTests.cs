@@ -1,3 +1,5 @@
+using DistributedPatterns.Diagnostics;
+using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Pipeline;
 using DistributedPatterns.WorkerPool;
 using Microsoft.Extensions.Options;
@@ -5,6 +7,14 @@ using Microsoft.Extensions.Options;
 namespace DistributedPatterns.Tests.WorkerPool;
 
 /// <summary>The contract over <see cref="ChannelWorkerPool"/>, on a clock that stands still unless a test moves it.</summary>
+[Guarantees("worker-pool", Variants.Channel)]
+[DoesNotPromise(Guarantee.Order, "none: jobs run side by side")]
+[Promises(Guarantee.Delivery, "once an attempt; one outcome counts",
+    nameof(Submit_OfAnIdAgain_ReturnsTheSameJobAlsoAfterItsEnd), nameof(Ledger_UnderAMixOfOutcomesAndCancels_AddsUpInEveryReading))]
+[DoesNotPromise(Guarantee.ProcessDeath, "its jobs are gone")]
+[DoesNotPromise(Guarantee.StaleHolder, "there is none")]
+[Promises(Guarantee.Full, "a submit waits or is refused, as set; counted",
+    nameof(Submit_WhenFullAndToWait_GoesOnWhenThereIsRoom), nameof(Submit_WhenFullAndToReject_IsRefusedAndCountedUntilThereIsRoom))]
 public sealed class ChannelWorkerPoolTests : WorkerPoolConformance
 {
     private readonly ManualTime _time = new();

@@ -67,7 +67,8 @@ internal sealed class RunScope : IDisposable
     {
         for (var due = Volatile.Read(ref _due); due is not (Idle or Cancelled); due = Volatile.Read(ref _due))
         {
-            if (TryCancel(due, reason)) return;
+            // Callers across a connection share the deadline: one that leaves at it can be heard before a busy process' own timer.
+            if (TryCancel(due, _time.GetTimestamp() >= due ? CancellationReason.Deadline : reason)) return;
         }
     }
 
