@@ -8,7 +8,7 @@ namespace DistributedPatterns.EventLoop;
 /// <param name="state">The key's state, or <see langword="null"/> when it has none.</param>
 /// <param name="e">What happened.</param>
 /// <param name="turn">Whose turn this is, and what else it can do.</param>
-/// <returns>The next state, a new object; or <see langword="null"/> to end the key.</returns>
+/// <returns>The next state, a new object; or <see langword="null"/> to end the key; timers that it has stay set.</returns>
 public delegate TState? LoopTurn<TState, in TEvent>(TState? state, TEvent e, TurnContext turn) where TState : class;
 
 /// <summary>A handler by name. Immutable; the same one serves both variants.</summary>

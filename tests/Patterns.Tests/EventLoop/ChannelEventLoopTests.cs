@@ -2,6 +2,7 @@ using DistributedPatterns.Diagnostics;
 using DistributedPatterns.EventLoop;
 using DistributedPatterns.Tests.Guarantees;
 using DistributedPatterns.Tests.Pipeline;
+using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
@@ -17,10 +18,6 @@ namespace DistributedPatterns.Tests.EventLoop;
 public sealed class ChannelEventLoopTests : EventLoopConformance
 {
     private readonly ManualTime _time = new();
-
-    public override bool SurvivesProcessDeath => false;
-
-    public override bool IsFenced => false;
 
     [Fact(Timeout = HangLimit)]
     public async Task Stop_HandlesWhatWaits_AndTakesNothingOnAnyMore()
@@ -83,8 +80,8 @@ public sealed class ChannelEventLoopTests : EventLoopConformance
         _time.Advance(TimeSpan.FromSeconds(2));
         Handlers.Gate.Set();
 
-        await loop.AskAsync(Add("k", 3), TimeSpan.FromMinutes(1), TestStop);
-        Assert.True((await loop.GetStatusAsync(TestStop)).Partitions[receipt.Partition].Lag >= TimeSpan.Zero);
+        await Eventually.TrueAsync(async () => (await loop.GetStatusAsync(TestStop)).Ledger.Waiting == 0, TimeSpan.FromSeconds(20), () => "it is not handled");
+        Assert.Equal(TimeSpan.FromSeconds(2), (await loop.GetStatusAsync(TestStop)).Partitions[receipt.Partition].Lag);
     }
 
     private protected override ValueTask<LoopHost> CreateAsync(TestHandlers handlers, Action<EventLoopOptions>? configure = null)

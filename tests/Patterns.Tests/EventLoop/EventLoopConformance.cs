@@ -13,12 +13,6 @@ public abstract class EventLoopConformance
 
     protected static CancellationToken TestStop => TestContext.Current.CancellationToken;
 
-    /// <summary>Gets whether state and events survive the death of the process that handles them.</summary>
-    public abstract bool SurvivesProcessDeath { get; }
-
-    /// <summary>Gets whether a write of an owner that was replaced is refused.</summary>
-    public abstract bool IsFenced { get; }
-
     /// <summary>Starts a loop over handlers.</summary>
     private protected abstract ValueTask<LoopHost> CreateAsync(TestHandlers handlers, Action<EventLoopOptions>? configure = null);
 

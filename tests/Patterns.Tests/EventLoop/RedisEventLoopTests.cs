@@ -17,10 +17,6 @@ namespace DistributedPatterns.Tests.EventLoop;
 [Promises(Guarantee.Full, "a post waits or is refused, as set; counted", nameof(Post_WithoutRoom_IsRefusedOrWaits))]
 public abstract class RedisEventLoopTests(SharedRedis shared, RedisKind kind) : EventLoopConformance
 {
-    public override bool SurvivesProcessDeath => true;
-
-    public override bool IsFenced => true;
-
     private protected override async ValueTask<LoopHost> CreateAsync(TestHandlers handlers, Action<EventLoopOptions>? configure = null)
     {
         // A busy test machine is no dead owner.
