@@ -73,8 +73,9 @@ public sealed class FanOutFanInTests : IAsyncDisposable
         Assert.Equal(((long)first["index"]!, 3), ((long)reply["checksum"]!, (int)first["started"]!));
         Assert.NotEmpty((string)first["worker"]!);
         var stats = await StatsAsync(gateway, variant);
-        Assert.Equal((0, 3, 1), ((int)stats["open"]!, (int)stats["asked"]!, (int)stats["failed"]!));
-        Assert.Equal(2, (int)stats["done"]! + (int)stats["missing"]!); // two may end in the same moment; one is the answer
+        Assert.Equal((0, 3), ((int)stats["open"]!, (int)stats["asked"]!));
+        // Two may end in the same moment, and the one that fails may come too late to be counted as that; one is the answer.
+        Assert.Equal(3, (int)stats["done"]! + (int)stats["missing"]! + (int)stats["failed"]!);
     }
 
     [Theory(Timeout = HangLimit)]
