@@ -7,12 +7,13 @@ using DistributedPatterns.Tests.Faults;
 
 namespace DistributedPatterns.Tests.Soak;
 
-/// <summary>Counts the words of 200 MB, over and over: the samples many times, so that every line of the result is known before.</summary>
+/// <summary>Counts the words of 200 MB, with a pause in which the machine is the others': the samples many times, so that every line of the result is known before.</summary>
 internal sealed class SoakMapReduce : PatternLoad
 {
     private const string Path = "/api/map-reduce/distributed";
     private const string Input = "soak.txt";
     private const int Bytes = 200_000_000;
+    private const int PauseMilliseconds = 60_000;
 
     private readonly byte[] _block = [.. Sample("us-constitution.txt"), .. Sample("UnicodeData.txt")];
     private readonly int _times;
@@ -50,6 +51,7 @@ internal sealed class SoakMapReduce : PatternLoad
             Assert.True(report.GetProperty("sha256").GetString() == _expected, status.GetRawText());
             Repeated += report.GetProperty("repeated").GetInt32();
             Count();
+            await Task.WhenAny(over, PauseAsync(PauseMilliseconds, cancellationToken));
         }
     }
 
