@@ -53,6 +53,8 @@ public static class Extensions
             logging.IncludeFormattedMessage = true;
             logging.IncludeScopes = true;
         });
+        // A call whose deadline passes, or that is tried again, is what its caller reports.
+        builder.Logging.AddFilter("Grpc.Net.Client.Internal.GrpcCall", LogLevel.Error);
         var telemetry = builder.Services.AddOpenTelemetry()
             .WithMetrics(metrics => metrics
                 .AddMeter(PatternsSource)
@@ -75,8 +77,6 @@ public static class Extensions
     {
         // Whoever asks for the health is told; a log line a check and poll while Redis is away, or not probed yet, says nothing more.
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.Critical);
-        // A call whose deadline passes, or that is tried again, is what its caller reports.
-        builder.Logging.AddFilter("Grpc.Net.Client.Internal.GrpcCall", LogLevel.Error);
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), ["live"]);
         return builder;
     }

@@ -3,7 +3,7 @@ using System.Net;
 
 namespace DistributedPatterns.Tests.Faults;
 
-/// <summary>Budgets of every size over all services, most of them too small: whoever dies on the way, the caller hears in time.</summary>
+/// <summary>Budgets of every size over all services, most of them too small: whoever dies on the way, every caller is answered. How late those heard whose time was over is counted.</summary>
 internal sealed class DeadlinesLoad(PatientClient client) : PatternLoad(client)
 {
     private const string Path = "/api/deadlines/distributed";

@@ -52,6 +52,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         Log($"the pool's ledger: {ledger}, {counters}");
 
         foreach (var other in others) await other.CheckAsync("soak", limit.Token);
+        Assert.True(budgets.Overruns.Late * 100 <= budgets.Overruns.Count, $"{budgets.Overruns.Late} of {budgets.Overruns.Count} callers heard more than 50 ms late.");
         Assert.Empty(load.Faults);
         Assert.Equal(options.Jobs, load.Accepted);
         Assert.Equal(load.Accepted, load.Done + load.Dead);

@@ -76,6 +76,7 @@ public sealed class FanOutFanInTests : IAsyncDisposable
         Assert.Equal((0, 3), ((int)stats["open"]!, (int)stats["asked"]!));
         // Two may end in the same moment, and the one that fails may come too late to be counted as that; one is the answer.
         Assert.Equal(3, (int)stats["done"]! + (int)stats["missing"]! + (int)stats["failed"]!);
+        Assert.InRange((int)stats["failed"]!, 0, 1);
     }
 
     [Theory(Timeout = HangLimit)]
