@@ -5,7 +5,8 @@ using System.Text.Json;
 namespace DistributedPatterns.Tests.Faults;
 
 /// <summary>Posts lines to keys, each post until it is accepted, and checks that every line counts once and in order; watches that no epoch has two owners or goes back.</summary>
-internal sealed class EventLoopLoad(PatientClient client) : PatternLoad(client)
+/// <param name="pauseMilliseconds">How long a poster waits from one post to the next.</param>
+internal sealed class EventLoopLoad(PatientClient client, int pauseMilliseconds = 50) : PatternLoad(client)
 {
     private const string Loop = "/api/event-loop/distributed";
     private const int Keys = 16;
@@ -14,13 +15,16 @@ internal sealed class EventLoopLoad(PatientClient client) : PatternLoad(client)
     private readonly (int Lines, ulong Checksum)[] _expected = [.. Enumerable.Repeat((0, 14_695_981_039_346_656_037ul), Keys)];
     private readonly Dictionary<int, (long Epoch, string? Owner)> _seen = [];
 
+    /// <summary>Gets how often a partition was seen under a new epoch.</summary>
+    public int Takeovers { get; private set; }
+
     public override async Task RunAsync(Task over, CancellationToken cancellationToken)
     {
         var posting = Clients(Keys, key => PostAsync(key, over, cancellationToken));
         while (!posting.IsCompleted)
         {
             await WatchAsync(cancellationToken);
-            await PauseAsync(100, cancellationToken);
+            await PauseAsync(2 * pauseMilliseconds, cancellationToken);
         }
         await posting;
     }
@@ -56,7 +60,7 @@ internal sealed class EventLoopLoad(PatientClient client) : PatternLoad(client)
                 _expected[key] = (count + 1, checksum);
             }
             Count();
-            await PauseAsync(50, cancellationToken);
+            await PauseAsync(pauseMilliseconds, cancellationToken);
         }
     }
 
@@ -70,6 +74,7 @@ internal sealed class EventLoopLoad(PatientClient client) : PatternLoad(client)
             {
                 Assert.True(now.Epoch >= last.Epoch, $"The epoch of partition {partition} went back from {last.Epoch}: {one.GetRawText()}");
                 if (now.Epoch == last.Epoch && last.Owner is not null) Assert.True(now.Owner is null || now.Owner == last.Owner, $"Epoch {now.Epoch} of partition {partition} was {last.Owner}'s: {one.GetRawText()}");
+                if (now.Epoch > last.Epoch) Takeovers++;
             }
             _seen[partition] = (now.Epoch, now.Owner ?? (now.Epoch == last.Epoch ? last.Owner : null));
         }

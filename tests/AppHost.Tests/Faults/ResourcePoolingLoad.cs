@@ -4,9 +4,10 @@ using System.Text.Json;
 namespace DistributedPatterns.Tests.Faults;
 
 /// <summary>More users of pooled connections than permits, from before the fault until after it: every use that was answered is counted once, and no permit is lost.</summary>
-internal sealed class ResourcePoolingLoad(PatientClient client) : PatternLoad(client)
+/// <param name="pauseMilliseconds">How long a user waits from one use to the next.</param>
+internal class ResourcePoolingLoad(PatientClient client, int pauseMilliseconds = 0) : PatternLoad(client)
 {
-    private const string Path = "/api/resource-pooling/distributed";
+    protected const string Path = "/api/resource-pooling/distributed";
     private const int Callers = 12;
 
     private int _used;
@@ -18,7 +19,11 @@ internal sealed class ResourcePoolingLoad(PatientClient client) : PatternLoad(cl
         _before = (await StatsAsync(cancellationToken)).Max(process => process.GetProperty("uses").GetInt64());
         await Clients(Callers, async _ =>
         {
-            while (!over.IsCompleted) await UseAsync(cancellationToken);
+            while (!over.IsCompleted)
+            {
+                await UseAsync(cancellationToken);
+                if (pauseMilliseconds > 0) await PauseAsync(pauseMilliseconds, cancellationToken);
+            }
         });
         for (var used = _used; _used == used;) await UseAsync(cancellationToken);
     }
@@ -35,10 +40,14 @@ internal sealed class ResourcePoolingLoad(PatientClient client) : PatternLoad(cl
             Assert.Equal(Of(ledger, "acquired"), Of(ledger, "returned") + Of(ledger, "active"));
             Assert.Equal(Of(ledger, "opened"), Of(ledger, "open") + Of(ledger, "closed"));
             Assert.Equal(Of(permits, "granted"), Of(permits, "held") + Of(permits, "released") + Of(permits, "expired"));
-            Assert.InRange(Of(permits, "held"), 0, Of(permits, "limit"));
+            AssertIsWithinCap(process);
         }
+    }
 
-        static long Of(JsonElement element, string name) => element.GetProperty(name).GetInt64();
+    protected static void AssertIsWithinCap(JsonElement process)
+    {
+        var permits = process.GetProperty("pool").GetProperty("permits");
+        Assert.InRange(Of(permits, "held"), 0, Of(permits, "limit"));
     }
 
     private async Task UseAsync(CancellationToken cancellationToken)
@@ -58,7 +67,7 @@ internal sealed class ResourcePoolingLoad(PatientClient client) : PatternLoad(cl
         }
     }
 
-    private async Task<JsonElement[]> StatsAsync(CancellationToken cancellationToken)
+    protected async Task<JsonElement[]> StatsAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -68,4 +77,6 @@ internal sealed class ResourcePoolingLoad(PatientClient client) : PatternLoad(cl
             await PauseAsync(100, cancellationToken);
         }
     }
+
+    private static long Of(JsonElement element, string name) => element.GetProperty(name).GetInt64();
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 
 namespace DistributedPatterns.Tests.Soak;
@@ -14,7 +15,9 @@ internal sealed class SoakChaos(RunningSystem system, SoakOptions options, Actio
     private readonly List<Task> _thaws = [];
 
     /// <summary>Gets how often each thing was done: <c>kill worker</c>, <c>freeze worker</c> …</summary>
-    public Dictionary<string, int> Done { get; } = [];
+    public ConcurrentDictionary<string, int> Done { get; } = [];
+
+    public int Count(string deed) => Done.GetValueOrDefault(deed);
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {

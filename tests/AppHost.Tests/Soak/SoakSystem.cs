@@ -17,6 +17,8 @@ public sealed class SoakSystem : RunningSystem
         // Every job can be asked for to the end: one that is not known any more is lost.
         ["Patterns__WorkerPool__Redis__KeepEnded"] = "1000000",
         ["Patterns__WorkerPool__Redis__KeepEndedFor"] = "1.00:00:00",
+        // Whoever stays away for half a minute has missed something for good.
+        ["Patterns__PublishSubscribe__events__Retain"] = "200",
         // More processes die here within a minute than a supervisor should put up with.
         ["Patterns__Supervision__Redis__MaxRestarts"] = "1000",
         ["Logging__LogLevel__Default"] = "Warning",

@@ -5,7 +5,7 @@ using DistributedPatterns.Tests.Faults;
 
 namespace DistributedPatterns.Tests.Soak;
 
-/// <summary>Many jobs through the real system, words of 200 MB counted, budgets spent and supervised children that count, while its processes are killed and frozen, for minutes; not part of a normal test run.</summary>
+/// <summary>Many jobs through the real system, words of 200 MB counted, budgets spent, supervised children that count, messages to subscribers, shared flights, events in order and lent connections, while its processes are killed and frozen, for minutes; not part of a normal test run.</summary>
 /// <remarks>
 /// <code>dotnet run --project tests/AppHost.Tests -- -explicit only -class '*Soak*' -showLiveOutput</code>
 /// 10 minutes, or <c>SOAK_MINUTES</c>; <c>SOAK_SEED</c> repeats the order of a run that failed.
@@ -27,7 +27,11 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         var chaos = new SoakChaos(system, options, Log);
         using var onlooker = new PatientClient(system);
         var (children, budgets, words) = (new SupervisionLoad(onlooker), new DeadlinesLoad(onlooker), new SoakMapReduce(onlooker));
-        PatternLoad[] others = [children, budgets, words];
+        using var users = new PatientClient(system); // of pools: what was sent again may have been counted
+        var topics = new SoakPublishSubscribe(onlooker);
+        var flights = new SoakSingleFlight(onlooker, () => (chaos.Count("kill gateway"), chaos.Count("kill redis-server")));
+        var (events, pools) = (new EventLoopLoad(onlooker, pauseMilliseconds: 500), new SoakResourcePooling(users));
+        PatternLoad[] others = [children, budgets, words, topics, flights, events, pools];
         var checkpoints = new HashSet<string>();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
         var watching = WatchAsync(over.Token);
@@ -53,6 +57,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
 
         foreach (var other in others) await other.CheckAsync("soak", limit.Token);
         Assert.True(budgets.Overruns.Late * 100 <= budgets.Overruns.Count, $"{budgets.Overruns.Late} of {budgets.Overruns.Count} callers heard more than 50 ms late.");
+        Assert.True(events.Takeovers > 0, "no partition had a new owner: no hand-over of events was put to the test");
         Assert.Empty(load.Faults);
         Assert.Equal(options.Jobs, load.Accepted);
         Assert.Equal(load.Accepted, load.Done + load.Dead);
@@ -86,6 +91,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         {
             Log(string.Join(", ", chaos.Done.Select(deed => $"{deed.Key} {deed.Value}")) + $", checkpoints {checkpoints.Count}");
             Log($"200 MB counted {words.Done} times, {words.Repeated} tasks again; {budgets.Done:N0} budgets, {budgets.Spent:N0} of them spent; {budgets.Overruns.Late:N0} of {budgets.Overruns.Count:N0} heard more than 50 ms late, the worst {budgets.Overruns.Worst.TotalMilliseconds:F1} ms");
+            Log($"{topics.Done:N0} messages: received {topics.Sum.Received:N0}, dropped {topics.Sum.Dropped:N0}, gap {topics.Sum.Gap:N0}; {flights.Done:N0} rounds of flights, {flights.Repeated:N0} runs again; {events.Done:N0} posts of events, {events.Takeovers:N0} new owners; {pools.Done:N0} uses of pools");
             Log($"accepted {load.Accepted:N0} = done {load.Done:N0} + dead {load.Dead:N0}; requests sent again {load.Retries:N0}");
             foreach (var fault in load.Faults.Take(20)) Log(fault);
         }
