@@ -1,13 +1,14 @@
 -- One partition of the event loop: an ordered log of events, and one hash with everything that must change together: cursor, states, timers, ledger, epoch.
 -- KEYS: 1 log(zset seq->"seq handler key asked trace body") 2 data(hash) 3 ids(zset post->seq)      one {tag} a partition
---   data: epoch cursor seq in done dead dups refused fenced timers slow slowest error keys; last, lastn: the posts of the last append, and their events;
+--   data: epoch cursor seq in done dead dups refused fenced timers slow slowest error keys; commit: the last commit's id; last, lastn: the posts of the last append, and their events;
 --         "p:<post>" = first seq and events of a post; "s:<key>" = a state; "t:<key> <name>" = a timer, "dueMs handler body"; '' = none
 -- ARGV: 1 op, then
 --   append capacity maxKeys keep {post key epochWanted|'' n event..}..  -> waitingBefore, then per post {1,lastSeq} | {2,lastSeq}=DUPLICATE | {0,waiting}=FULL | {-1,keys}=KEYS FULL | {-2,epoch}=FENCED
---   open   epoch                                  -> {1,cursor,keys,nowMs} | {0,epoch}=FENCED        first call of a new owner: from then on the older ones are shut out
+--   open   epoch                                  -> {1,cursor,keys,nowMs,commit} | {0,epoch}=FENCED        first call of a new owner: from then on the older ones are shut out
 --   read   epoch afterSeq count                   -> {1,nowUs,"seq handler ..",..} | {0,epoch}=FENCED
---   commit epoch from to done dead timers slow slowest error {field value}..
---          -> {1,keys} (a retry: again) | {0,epoch}=FENCED | {-1,cursor}=cursor is not `from`: throw the local state away, open again
+--   commit epoch from to done dead timers slow slowest error id after {field value}..
+--          -> {1,keys} (a retry: again) | {0,epoch}=FENCED | {-1,cursor}=the last commit is not `after`, or cursor not `from`: throw the local state away, open again
+--          the ids tell a retry from what follows, also where timers alone had turns and the cursor stays; one that comes late changes nothing
 --          fields are s:.. and t:..; value '' ends it; a timer's value is "delayMs handler body"
 --   stats  -> {epoch,cursor,in,done,dead,dups,refused,fenced,timers,slow,slowest,error,keys,waiting,oldestMs}
 -- A killed Garnet can leave the first writes of a script without the rest. commit changes everything with one HSET, so that is no matter there. append records posts
@@ -18,7 +19,7 @@ local t = call('TIME')
 local us = tonumber(t[1]) * 1000000 + tonumber(t[2])
 local function fmt(x) return string.format('%.0f', x) end
 local op = ARGV[1]
-local m = call('HMGET', DATA, 'epoch', 'cursor', 'seq', 'in', 'done', 'dead', 'dups', 'refused', 'fenced', 'timers', 'slow', 'keys', 'last', 'lastn')
+local m = call('HMGET', DATA, 'epoch', 'cursor', 'seq', 'in', 'done', 'dead', 'dups', 'refused', 'fenced', 'timers', 'slow', 'keys', 'last', 'lastn', 'commit')
 local function num(i) return tonumber(m[i] or '0') or 0 end
 local epoch, cursor, seq, taken = m[1] or '0', m[2] or '0', num(3), num(4)
 
@@ -105,7 +106,7 @@ end
 if ARGV[2] ~= epoch then call('HSET', DATA, 'epoch', ARGV[2]) end
 if op == 'open' then
   call('ZREMRANGEBYSCORE', LOG, '-inf', cursor)                                      -- of a torn commit
-  return {1, cursor, num(12), fmt(math.floor(us / 1000))}
+  return {1, cursor, num(12), fmt(math.floor(us / 1000)), m[15] or '0'}
 end
 if op == 'read' then
   local out = {1, fmt(us)}
@@ -113,22 +114,23 @@ if op == 'read' then
   return out
 end
 
-local from, to = ARGV[3], ARGV[4]
-if cursor == to and from ~= to then                                                  -- a retry
+local from, to, id, after = ARGV[3], ARGV[4], ARGV[11], ARGV[12]
+local latest = m[15] or '0'
+if latest == id then                                                                 -- a retry
   call('ZREMRANGEBYSCORE', LOG, '-inf', to)
   return {1, num(12)}
 end
-if cursor ~= from or tonumber(to) < tonumber(from) or tonumber(to) > math.max(seq, tonumber(from)) then return {-1, cursor} end
+if latest ~= after or cursor ~= from or tonumber(to) < tonumber(from) or tonumber(to) > math.max(seq, tonumber(from)) then return {-1, cursor} end
 local now, keys = math.floor(us / 1000), num(12)
 local fields, ended = {}, {}
-for i = 11, #ARGV, 2 do fields[#fields + 1] = ARGV[i] end
+for i = 13, #ARGV, 2 do fields[#fields + 1] = ARGV[i] end
 local before = #fields > 0 and call('HMGET', DATA, unpack(fields)) or {}
-local change = {'cursor', to, 'done', fmt(num(5) + tonumber(ARGV[5])), 'dead', fmt(num(6) + tonumber(ARGV[6])), 'timers', fmt(num(10) + tonumber(ARGV[7])),
+local change = {'commit', id, 'cursor', to, 'done', fmt(num(5) + tonumber(ARGV[5])), 'dead', fmt(num(6) + tonumber(ARGV[6])), 'timers', fmt(num(10) + tonumber(ARGV[7])),
   'slow', fmt(num(11) + tonumber(ARGV[8]))}
 if ARGV[9] ~= '' then change[#change + 1] = 'slowest'; change[#change + 1] = ARGV[9] end
 if ARGV[10] ~= '' then change[#change + 1] = 'error'; change[#change + 1] = ARGV[10] end
 for i, field in ipairs(fields) do
-  local value = ARGV[10 + i * 2]
+  local value = ARGV[12 + i * 2]
   if string.sub(field, 1, 2) == 's:' then
     keys = keys + (value ~= '' and 1 or 0) - ((before[i] or '') ~= '' and 1 or 0)
   elseif value ~= '' then

@@ -27,7 +27,7 @@ public sealed class PartitionLogScriptTests(SharedRedis shared)
         var torn = TornScript.Load("EventLoop/partition_log.lua");
         await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
         var database = redis.GetDatabase();
-        var (tears, sum, cursor) = (0, 0, "0");
+        var (tears, sum, cursor, last) = (0, 0, "0", "0");
         for (var write = 0; write < 5; write++)
         {
             RedisValue[] append = ["append", 1_000, 1_000, 100, $"post-{write}", "k", "", 2, "add k - - 1", "add k - - 2"];
@@ -40,15 +40,34 @@ public sealed class PartitionLogScriptTests(SharedRedis shared)
             var events = await CallAsync(database, "read", 7, cursor, 10);
             Assert.Equal(2, events.Length - 2);
             var to = ((string)events[^1]!).Split(' ')[0];
-            RedisValue[] commit = ["commit", 7, cursor, to, 2, 0, 0, 0, "", "", "s:k", $"{sum} {to} {{}}", "t:k x", write % 2 == 0 ? "1000 add 1" : ""];
+            RedisValue[] commit = ["commit", 7, cursor, to, 2, 0, 0, 0, "", "", $"commit-{write}", last, "s:k", $"{sum} {to} {{}}", "t:k x", write % 2 == 0 ? "1000 add 1" : ""];
             tears += await torn.RunAsync(database, write, LogKeys, commit) ? 1 : 0;
             Assert.Equal(1, (int)(await CallAsync(database, commit))[0]);
             Assert.Equal(1, (int)(await CallAsync(database, commit))[0]);
-            cursor = to;
+            (cursor, last) = (to, $"commit-{write}");
             Assert.Equal((sum, sum, 0), await StatsAsync(database));
             Assert.Equal($"{sum} {to} {{}}", (string?)await database.HashGetAsync(LogKeys[1], "s:k"));
         }
         Assert.True(tears >= 5, $"{tears} calls were torn");
+    }
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
+    public async Task Commit_OfTimersOnlyAndRepeated_CountsOnceAndNeverComesBackOverALaterOne(RedisKind kind)
+    {
+        await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
+        var database = redis.GetDatabase();
+        RedisValue[] first = ["commit", 7, 0, 0, 0, 0, 1, 0, "", "", "first", "0", "s:k", "1 0 {}"];
+        RedisValue[] second = ["commit", 7, 0, 0, 0, 0, 1, 0, "", "", "second", "first", "s:k", "2 0 {}"];
+
+        int[] codes = [await CodeAsync(first), await CodeAsync(first), await CodeAsync(second), await CodeAsync(first)];
+
+        Assert.Equal([1, 1, 1, -1], codes);
+        Assert.Equal(2, (int)(await CallAsync(database, "stats"))[8]);
+        Assert.Equal("2 0 {}", (string?)await database.HashGetAsync(LogKeys[1], "s:k"));
+
+        async Task<int> CodeAsync(RedisValue[] commit) => (int)(await CallAsync(database, commit))[0];
     }
 
     [Theory(Timeout = HangLimit)]

@@ -48,11 +48,11 @@ internal sealed class RedisPartition
     public Task<RedisAppendReply> AppendAsync(RedisAppendRequest request, CancellationToken cancellationToken) => _appends.AddAsync(request, cancellationToken);
 
     /// <summary>Shuts older epochs out.</summary>
-    /// <returns>The cursor, the number of keys and the server's time, or <see langword="null"/>: the epoch is over.</returns>
-    public async Task<(long Cursor, int Keys, long NowMs)?> OpenAsync(long epoch, CancellationToken cancellationToken)
+    /// <returns>The cursor, the number of keys, the server's time and the last commit's id, or <see langword="null"/>: the epoch is over.</returns>
+    public async Task<(long Cursor, int Keys, long NowMs, string Commit)?> OpenAsync(long epoch, CancellationToken cancellationToken)
     {
         var reply = await CallAsync(cancellationToken, "open", epoch).ConfigureAwait(false);
-        return (int)reply[0] == 1 ? (Number(reply[1]), (int)reply[2], Number(reply[3])) : null;
+        return (int)reply[0] == 1 ? (Number(reply[1]), (int)reply[2], Number(reply[3]), (string)reply[4]!) : null;
 
         static long Number(RedisResult value) => long.Parse((string)value!, CultureInfo.InvariantCulture);
     }
@@ -91,11 +91,12 @@ internal sealed class RedisPartition
 
     public async Task<RedisCommitment> CommitAsync(long epoch, RedisCommit commit, CancellationToken cancellationToken)
     {
-        var arguments = new RedisValue[10 + (commit.Changes.Count * 2)];
+        var arguments = new RedisValue[12 + (commit.Changes.Count * 2)];
         (arguments[0], arguments[1], arguments[2], arguments[3]) = ("commit", epoch, commit.From, commit.To);
         (arguments[4], arguments[5], arguments[6], arguments[7]) = (commit.Applied, commit.Dead, commit.Timers, commit.Slow);
         (arguments[8], arguments[9]) = (commit.Slowest ?? "", commit.Error ?? "");
-        var at = 10;
+        (arguments[10], arguments[11]) = (commit.Id, commit.After);
+        var at = 12;
         foreach (var (field, value) in commit.Changes) (arguments[at++], arguments[at++]) = (field, value);
         var reply = await CallAsync(cancellationToken, arguments).ConfigureAwait(false);
         return (int)reply[0] switch
@@ -192,8 +193,10 @@ internal readonly record struct RedisLoggedEvent(long Position, string Handler, 
 }
 
 /// <summary>What a batch of turns changes.</summary>
+/// <param name="Id">By which a retry is known.</param>
+/// <param name="After">The id of the commit that it follows.</param>
 /// <param name="Changes">States and timers by field; an empty value ends one.</param>
-internal sealed record RedisCommit(long From, long To, int Applied, int Dead, int Timers, int Slow, string? Slowest, string? Error, IReadOnlyDictionary<string, RedisValue> Changes);
+internal sealed record RedisCommit(string Id, string After, long From, long To, int Applied, int Dead, int Timers, int Slow, string? Slowest, string? Error, IReadOnlyDictionary<string, RedisValue> Changes);
 
 internal readonly record struct RedisCommitment(CommitResult Result, int Keys);
 
@@ -204,6 +207,6 @@ internal enum CommitResult
     /// <summary>The epoch is over.</summary>
     Fenced,
 
-    /// <summary>The cursor is elsewhere: data was lost, or another loop of this epoch was here.</summary>
+    /// <summary>It does not follow the last one: data was lost, or another loop of this epoch was here.</summary>
     Moved,
 }

@@ -30,6 +30,7 @@ internal sealed partial class RedisPartitionOwner
     private readonly TurnContext _turn = new();
     private RedisTurnBatch _batch = new(0);
     private long _cursor;
+    private string _commit = "";
     private int _keys;
     private int _offLoop;
     private bool _isOpen;
@@ -121,8 +122,8 @@ internal sealed partial class RedisPartitionOwner
 
     private async Task<bool> OpenAsync()
     {
-        if (await _partition.OpenAsync(Epoch, _lost.Token).ConfigureAwait(false) is not var (cursor, keys, nowMs)) return Fenced();
-        (_cursor, _keys) = (cursor, keys);
+        if (await _partition.OpenAsync(Epoch, _lost.Token).ConfigureAwait(false) is not var (cursor, keys, nowMs, commit)) return Fenced();
+        (_cursor, _keys, _commit) = (cursor, keys, commit);
         _cache.Clear();
         _timers.Clear();
         foreach (var (field, value) in await _partition.ReadTimersAsync(_lost.Token).ConfigureAwait(false))
@@ -215,7 +216,7 @@ internal sealed partial class RedisPartitionOwner
     {
         var batch = _batch;
         if (batch.IsEmpty) return true;
-        var kept = await _partition.CommitAsync(Epoch, batch.ToCommit(_cursor), _lost.Token).ConfigureAwait(false);
+        var kept = await _partition.CommitAsync(Epoch, batch.ToCommit(_cursor, _commit), _lost.Token).ConfigureAwait(false);
         switch (kept.Result)
         {
             case CommitResult.Fenced:
@@ -225,7 +226,7 @@ internal sealed partial class RedisPartitionOwner
                 _isOpen = false; // what was handled is thrown away
                 return true;
         }
-        (_cursor, _keys) = (batch.To, kept.Keys);
+        (_cursor, _keys, _commit) = (batch.To, kept.Keys, batch.Id);
         foreach (var (field, delay, value) in batch.NewTimers)
         {
             if (value is null) _timers.Cancel(field);

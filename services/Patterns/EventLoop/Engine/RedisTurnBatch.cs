@@ -10,6 +10,8 @@ internal sealed class RedisTurnBatch(long cursor)
     private SlowTurn? _slowest;
     private int _slow;
 
+    public string Id { get; } = Guid.NewGuid().ToString("N");
+
     public long To { get; private set; } = cursor;
 
     public int Applied { get; set; }
@@ -47,7 +49,8 @@ internal sealed class RedisTurnBatch(long cursor)
         if (took >= (_slowest?.Took ?? default)) _slowest = new SlowTurn(handler, took);
     }
 
-    public RedisCommit ToCommit(long from) => new(
-        from, To, Applied, Dead, Timers, _slow, _slowest is null ? null : string.Create(CultureInfo.InvariantCulture, $"{_slowest.Handler} {(long)_slowest.Took.TotalMilliseconds}"),
+    /// <param name="after">The id of the batch that was kept last.</param>
+    public RedisCommit ToCommit(long from, string after) => new(
+        Id, after, from, To, Applied, Dead, Timers, _slow, _slowest is null ? null : string.Create(CultureInfo.InvariantCulture, $"{_slowest.Handler} {(long)_slowest.Took.TotalMilliseconds}"),
         Error is { Length: > 500 } error ? error[..500] : Error, _changes);
 }
