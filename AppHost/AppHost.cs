@@ -33,6 +33,7 @@ var reducer = AddService<Projects.Reducer>("reducer", settings.ReducerReplicas).
 // The HTTP API that drives every pattern, and the only door to the outside.
 AddService<Projects.Gateway>("gateway", settings.GatewayReplicas, settings.GatewayPort)
     .WithExternalHttpEndpoints()
+    .WithEnvironment("Chaos__Token", settings.ChaosToken)
     .WithReference(producer)
     .WithReference(worker)
     .WithReference(reducer);

@@ -11,8 +11,9 @@ namespace DistributedPatterns;
 /// <param name="ReducerReplicas">Reducers, 1 to 16; 2 unless set.</param>
 /// <param name="Redis">The embedded server unless set; <c>container</c>, or a connection string.</param>
 /// <param name="PersistRedis">Whether the embedded server keeps its data over runs; not unless set.</param>
+/// <param name="ChaosToken">What a request has to have with it that breaks something on purpose, in Development; all of them are refused unless set.</param>
 internal sealed record Settings(
-    int GatewayPort, int GatewayReplicas, int ProducerReplicas, int WorkerReplicas, int ReducerReplicas, string? Redis, bool PersistRedis)
+    int GatewayPort, int GatewayReplicas, int ProducerReplicas, int WorkerReplicas, int ReducerReplicas, string? Redis, bool PersistRedis, string? ChaosToken)
 {
     private const int MaxReplicas = 16;
 
@@ -27,7 +28,8 @@ internal sealed record Settings(
             Number("Worker:Replicas", 3, 1, MaxReplicas),
             Number("Reducer:Replicas", 2, 1, MaxReplicas),
             configuration["Redis"] is { Length: > 0 } redis ? redis : null,
-            Flag("Redis:Persist"));
+            Flag("Redis:Persist"),
+            configuration["Chaos:Token"] is { Length: > 0 } token ? token : null);
         return mistake;
 
         int Number(string key, int unless, int least, int most)

@@ -2,7 +2,7 @@ namespace DistributedPatterns.Tests;
 
 public sealed class RunFolderTests : IDisposable
 {
-    private static readonly Settings s_settings = new(0, 1, 1, 1, 1, null, PersistRedis: false);
+    private static readonly Settings s_settings = new(0, 1, 1, 1, 1, null, PersistRedis: false, ChaosToken: null);
 
     private readonly string _appHost = Directory.CreateTempSubdirectory("run-folder-").FullName;
 

@@ -8,7 +8,14 @@ public sealed class SettingsTests
     public void TryRead_Nothing_GivesTheDefaults()
     {
         Assert.Null(Read(null, null, out var settings));
-        Assert.Equal(new(5080, 1, 1, 3, 2, null, false), settings);
+        Assert.Equal(new(5080, 1, 1, 3, 2, null, false, null), settings);
+    }
+
+    [Fact]
+    public void TryRead_ChaosToken_IsTaken()
+    {
+        Assert.Null(Read("Chaos:Token", "break-it", out var settings));
+        Assert.Equal("break-it", settings.ChaosToken);
     }
 
     [Theory]

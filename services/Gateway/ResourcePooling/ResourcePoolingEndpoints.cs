@@ -71,7 +71,7 @@ internal static class ResourcePoolingEndpoints
     private static void CheckToken(HttpContext http, IConfiguration configuration)
     {
         var wanted = configuration["Chaos:Token"];
-        if (string.IsNullOrEmpty(wanted)) throw new ProblemException(ProblemKind.ChaosOff, "This run has no token: set Chaos:Token.");
+        if (string.IsNullOrEmpty(wanted)) throw new ProblemException(ProblemKind.ChaosOff, "This run has no token: start it with --Chaos:Token=... (AppHost) or Chaos__Token in the environment.");
         if (!CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(wanted), Encoding.UTF8.GetBytes(http.Request.Headers[TokenHeader].ToString())))
             throw new ProblemException(ProblemKind.ChaosOff, $"The header {TokenHeader} does not have this run's token.");
     }

@@ -89,14 +89,17 @@ public sealed class ResourcePoolingTests(SharedRedis shared) : IAsyncDisposable
     public async Task Leak_WithoutTheTokenOrOutsideDevelopment_IsRefused()
     {
         await using var gateway = await StartAsync(Variants.Channel, ("Environment", "Development"), ("Chaos:Token", Token));
+        await using var off = await StartAsync(Variants.Channel, ("Environment", "Development"));
         await using var production = await StartAsync(Variants.Channel, ("Environment", "Production"), ("Chaos:Token", Token));
 
         using var without = await LeakAsync(gateway, Variants.Channel, "", null);
         using var wrong = await LeakAsync(gateway, Variants.Channel, "", "another");
+        using var unset = await LeakAsync(off, Variants.Channel, "", Token);
         using var elsewhere = await LeakAsync(production, Variants.Channel, "", Token);
 
         await ProblemAssert.IsAsync(without, 403, "chaos-off", "X-Chaos-Token");
         await ProblemAssert.IsAsync(wrong, 403, "chaos-off");
+        await ProblemAssert.IsAsync(unset, 403, "chaos-off", "--Chaos:Token");
         await ProblemAssert.IsAsync(elsewhere, 404, "unknown-route");
     }
 
