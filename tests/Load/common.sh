@@ -54,3 +54,10 @@ sample() {
     for pid in "$@"; do awk -v pid="$pid" '/^VmRSS/ { print pid, $2 }' "/proc/$pid/status" 2>/dev/null || true; done
   done
 }
+
+# growth <file of samples>: prints what the process that grew most is to what it was, the last third of the run against its first:
+# what is gained for good shows, what the collector has not yet given back does not.
+growth() {
+  awk '{ n[$1]++; kib[$1, n[$1]] = $2 }
+    END { for (p in n) { t = int(n[p] / 3); a = b = 0; for (i = 1; i <= t; i++) { a += kib[p, i]; b += kib[p, n[p] - t + i] } if (t && b / a > most) most = b / a } printf "%.3f", most }' "$1"
+}

@@ -54,9 +54,7 @@ for variant in channel distributed; do
     tell "$idle < $p99_limit" "a GET that does nothing has its p99 below $p99_limit ms, so that refusals can be judged"
   fi
   check "$submitted >= $taken + $accepted && $ended == $submitted" "each job that got 202 is done"
-  # The last third of the run against its first: what is gained for good shows, what the collector has not yet given back does not.
-  growth=$(awk '{ n[$1]++; kib[$1, n[$1]] = $2 }
-    END { for (p in n) { t = int(n[p] / 3); a = b = 0; for (i = 1; i <= t; i++) { a += kib[p, i]; b += kib[p, n[p] - t + i] } if (t && b / a > most) most = b / a } printf "%.3f", most }' "$samples")
+  growth=$(growth "$samples")
   check "$growth > 0 && $growth < 1.15" "memory of gateway and workers is flat: the most that one grew is to $growth of what it was (limit 1.15)"
   rm -f "$samples"
 done
