@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
@@ -55,6 +56,8 @@ public static class Extensions
         });
         // A call whose deadline passes, or that is tried again, is what its caller reports.
         builder.Logging.AddFilter("Grpc.Net.Client.Internal.GrpcCall", LogLevel.Error);
+        // Nor is it the server's error.
+        builder.Services.AddSingleton<LoggerFactory>().Replace(ServiceDescriptor.Singleton<ILoggerFactory>(services => new QuietResets(services.GetRequiredService<LoggerFactory>())));
         var telemetry = builder.Services.AddOpenTelemetry()
             .WithMetrics(metrics => metrics
                 .AddMeter(PatternsSource)
