@@ -11,7 +11,7 @@ internal sealed class SoakPublishSubscribe : PatternLoad
 {
     private const string Topics = "/api/publish-subscribe/distributed/topics";
     private const int Burst = 10;
-    private const int PauseMilliseconds = 500;
+    private const int PauseMilliseconds = 1_000;
 
     private readonly ConcurrentDictionary<long, int> _acknowledged = new();
     private readonly Subscriber[] _subscribers;

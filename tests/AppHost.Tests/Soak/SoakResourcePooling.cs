@@ -5,7 +5,7 @@ using DistributedPatterns.Tests.Faults;
 namespace DistributedPatterns.Tests.Soak;
 
 /// <summary>Users of pooled connections all the time, and at the end as many at once as there are permits: each gets one of its own, so none was lost.</summary>
-internal sealed class SoakResourcePooling(PatientClient client) : ResourcePoolingLoad(client, pauseMilliseconds: 200)
+internal sealed class SoakResourcePooling(PatientClient client) : ResourcePoolingLoad(client, pauseMilliseconds: 1_000)
 {
     public override async Task RunAsync(Task over, CancellationToken cancellationToken)
     {
@@ -13,7 +13,7 @@ internal sealed class SoakResourcePooling(PatientClient client) : ResourcePoolin
         while (!running.IsCompleted)
         {
             foreach (var process in await StatsAsync(cancellationToken)) AssertIsWithinCap(process);
-            await Task.WhenAny(running, PauseAsync(500, cancellationToken));
+            await Task.WhenAny(running, PauseAsync(1_000, cancellationToken));
         }
         await running;
     }

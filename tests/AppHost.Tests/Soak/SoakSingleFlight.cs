@@ -9,8 +9,8 @@ namespace DistributedPatterns.Tests.Soak;
 internal sealed class SoakSingleFlight(PatientClient client, Func<(int Gateway, int Redis)> kills) : PatternLoad(client)
 {
     private const string Flights = "/api/single-flight/distributed";
-    private const int Callers = 50;
-    private const int PauseMilliseconds = 500;
+    private const int Callers = 20;
+    private const int PauseMilliseconds = 1_000;
 
     /// <summary>Gets how many runs there were beyond one a round.</summary>
     public long Repeated { get; private set; }

@@ -30,7 +30,7 @@ public sealed class SoakTests(SoakSystem system, ITestOutputHelper output) : ICl
         using var users = new PatientClient(system); // of pools: what was sent again may have been counted
         var topics = new SoakPublishSubscribe(onlooker);
         var flights = new SoakSingleFlight(onlooker, () => (chaos.Count("kill gateway"), chaos.Count("kill redis-server")));
-        var (events, pools) = (new EventLoopLoad(onlooker, pauseMilliseconds: 500), new SoakResourcePooling(users));
+        var (events, pools) = (new EventLoopLoad(onlooker, pauseMilliseconds: 2_000), new SoakResourcePooling(users));
         PatternLoad[] others = [children, budgets, words, topics, flights, events, pools];
         var checkpoints = new HashSet<string>();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
