@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.Extensions.Logging;
 
 namespace Aspire.Hosting.Dashboard.Telemetry;
@@ -67,6 +68,7 @@ internal sealed record LogEntry(
     long Number, DateTimeOffset Time, TelemetryResource Resource, LogLevel Level, string Category, string Message, string? TraceId, string? SpanId,
     IReadOnlyList<KeyValuePair<string, string>> Attributes)
 {
+    [JsonIgnore]
     public long Size { get; } = 256 + EntrySize.Of(Message) + EntrySize.Of(Attributes);
 }
 
@@ -77,6 +79,7 @@ internal sealed record SpanEntry(
 {
     public DateTimeOffset End => Start + Duration;
 
+    [JsonIgnore]
     public long Size { get; } = 512 + EntrySize.Of(Name) + EntrySize.Of(Error) + EntrySize.Of(Attributes)
         + Links.Count * 256 + Events.Sum(e => 64 + EntrySize.Of(e.Name) + EntrySize.Of(e.Attributes));
 }

@@ -73,6 +73,14 @@ internal static class MetricMath
         return bounds[^1];
     }
 
+    /// <summary>Gets p50, p90 and p99, or nothing where there are no buckets.</summary>
+    public static Dictionary<string, double?>? Percentiles(double[] bounds, double[]? buckets) => buckets is null ? null : new()
+    {
+        ["p50"] = Percentile(bounds, buckets, 0.50),
+        ["p90"] = Percentile(bounds, buckets, 0.90),
+        ["p99"] = Percentile(bounds, buckets, 0.99),
+    };
+
     private static void ForEachIncrease(SeriesView series, Window window, Action<int, MetricPoint, TimeSpan> add)
     {
         for (var i = 1; i < series.Points.Length; i++)

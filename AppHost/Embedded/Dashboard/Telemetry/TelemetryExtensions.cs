@@ -22,8 +22,10 @@ internal static class TelemetryExtensions
 
     /// <summary>Maps the receiver and the API.</summary>
     /// <param name="otlpKey">What exporters send in <see cref="OtlpReceiver.KeyHeader"/>.</param>
+    /// <param name="apiKey">What tools send in <see cref="TelemetryApi.KeyHeader"/>.</param>
     public static void MapTelemetry(this WebApplication app, string otlpKey, string apiKey)
     {
         app.MapGrpcService<OtlpReceiver>().AllowAnonymous().Add(endpoint => OtlpReceiver.RequireKey(endpoint, otlpKey));
+        TelemetryApi.Map(app, apiKey);
     }
 }
