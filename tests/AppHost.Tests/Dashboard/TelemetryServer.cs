@@ -113,7 +113,7 @@ internal static class Otlp
 
     public static string Hex(this ByteString id) => Convert.ToHexStringLower(id.Span);
 
-    public static ulong Nanos(double seconds = 0) => (ulong)((Start - DateTimeOffset.UnixEpoch).Ticks * 100) + (ulong)(seconds * 1e9);
+    public static ulong Nanos(double seconds = 0) => (ulong)((Start - DateTimeOffset.UnixEpoch).Ticks * 100 + (long)(seconds * 1e9));
 
     public static Resource Process(string name, string instance) => new() { Attributes = { Pair("service.name", name), Pair("service.instance.id", instance) } };
 
@@ -121,8 +121,12 @@ internal static class Otlp
 
     public static Span Span(ByteString trace, string name = "work", ByteString? parent = null, double start = 0, double seconds = 1) => new()
     {
-        TraceId = trace, SpanId = Id(8), ParentSpanId = parent ?? ByteString.Empty, Name = name, Kind = Aspire.Hosting.Dashboard.Telemetry.Protocol.Span.Types.SpanKind.Server,
-        StartTimeUnixNano = Nanos(start), EndTimeUnixNano = Nanos(start + seconds),
+        TraceId = trace,
+        SpanId = Id(8),
+        ParentSpanId = parent ?? ByteString.Empty,
+        Name = name,
+        StartTimeUnixNano = Nanos(start),
+        EndTimeUnixNano = Nanos(start + seconds),
     };
 
     public static ExportTraceServiceRequest Traces(Resource from, params Span[] spans) =>
@@ -142,7 +146,8 @@ internal static class Otlp
         Name = "counter",
         Sum = new()
         {
-            IsMonotonic = true, AggregationTemporality = temporality,
+            IsMonotonic = true,
+            AggregationTemporality = temporality,
             DataPoints = { new NumberDataPoint { StartTimeUnixNano = Nanos(start), TimeUnixNano = Nanos(seconds), AsDouble = value, Attributes = { Pair("series", series) } } },
         },
     };
@@ -158,8 +163,12 @@ internal static class Otlp
             {
                 new HistogramDataPoint
                 {
-                    StartTimeUnixNano = Nanos(), TimeUnixNano = Nanos(seconds), Sum = 10, Count = (ulong)buckets.Sum(n => (long)n),
-                    BucketCounts = { buckets }, ExplicitBounds = { 1, 2, 4 },
+                    StartTimeUnixNano = Nanos(),
+                    TimeUnixNano = Nanos(seconds),
+                    Sum = 10,
+                    Count = (ulong)buckets.Sum(n => (long)n),
+                    BucketCounts = { buckets },
+                    ExplicitBounds = { 1, 2, 4 },
                 },
             },
         },

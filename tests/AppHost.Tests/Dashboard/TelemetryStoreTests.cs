@@ -1,6 +1,5 @@
 using Aspire.Hosting.Dashboard.Telemetry;
 using Aspire.Hosting.Dashboard.Telemetry.Protocol;
-using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Resource = Aspire.Hosting.Dashboard.Telemetry.Protocol.Resource;
