@@ -126,15 +126,19 @@ public sealed partial class OtlpReceiverTests : IAsyncLifetime
     [Fact]
     public async Task Export_TruncatedInItsFrame_IsRefused()
     {
-        using var http = new HttpClient { BaseAddress = _server.OtlpUrl, DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var http = new HttpClient();
         byte[] frame = [0, 0, 0, 0, 200, .. Otlp.Logs(Otlp.Process("a", "b"), Otlp.Log("cut off")).ToByteArray().AsSpan(0, 10)];
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/opentelemetry.proto.collector.logs.v1.LogsService/Export") { Content = new ByteArrayContent(frame) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_server.OtlpUrl, "/opentelemetry.proto.collector.logs.v1.LogsService/Export"))
+        {
+            Content = new ByteArrayContent(frame),
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         request.Headers.Add(OtlpReceiver.KeyHeader, TelemetryServer.OtlpKey);
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
 
         using var response = await http.SendAsync(request, TestContext.Current.CancellationToken);
 
-        Assert.True(false, response + string.Join(";", response.TrailingHeaders.Select(h => h.Key + "=" + string.Join(",", h.Value))) + await response.Content.ReadAsStringAsync());
         var status = response.Headers.TryGetValues("grpc-status", out var values) ? values : response.TrailingHeaders.GetValues("grpc-status");
         Assert.Equal(((int)StatusCode.Internal).ToString(System.Globalization.CultureInfo.InvariantCulture), Assert.Single(status));
         await AssertStillServesAsync();

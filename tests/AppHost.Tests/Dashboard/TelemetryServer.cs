@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using MudBlazor.Services;
 using Resource = Aspire.Hosting.Dashboard.Telemetry.Protocol.Resource;
 
 namespace DistributedPatterns.Tests.Dashboard;
@@ -46,7 +47,7 @@ internal sealed class TelemetryServer : IAsyncDisposable
 
     public static async Task<TelemetryServer> StartAsync()
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         var problems = new ProblemLog();
         builder.Logging.ClearProviders().AddProvider(problems);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -54,9 +55,17 @@ internal sealed class TelemetryServer : IAsyncDisposable
             kestrel.Listen(IPAddress.Loopback, 0, endpoint => endpoint.Protocols = HttpProtocols.Http2);
             kestrel.Listen(IPAddress.Loopback, 0, endpoint => endpoint.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddTelemetry();
+        // The files of the pages' project, as its build lists them.
+        builder.WebHost.UseSetting(
+            WebHostDefaults.StaticWebAssetsKey,
+            Path.Combine(Projects.AppHost.ProjectPath, "Embedded", AppContext.BaseDirectory[AppContext.BaseDirectory.LastIndexOf("bin", StringComparison.Ordinal)..], "AppHost.Embedded.staticwebassets.runtime.json"))
+            .UseStaticWebAssets();
+        builder.Services.AddTelemetry().AddMudServices().AddRazorComponents().AddInteractiveServerComponents();
         var app = builder.Build();
+        app.UseStaticFiles();
+        app.UseAntiforgery();
         app.MapTelemetry(OtlpKey, ApiKey);
+        app.MapRazorComponents<PageShell>().AddAdditionalAssemblies(typeof(TelemetryStore).Assembly).AddInteractiveServerRenderMode();
         await app.StartAsync(TestContext.Current.CancellationToken);
         return new(app, problems);
     }
