@@ -44,14 +44,14 @@ public sealed class SystemTelemetryTests
             return trace.ValueKind == JsonValueKind.Object && Services(trace).IsSupersetOf(["gateway", "producer", "worker", "reducer"]);
         }, limit.Token);
         var id = trace.GetProperty("traceId").GetString()!;
-        foreach (var log in server.Store.Logs.Snapshot()) TestContext.Current.TestOutputHelper?.WriteLine($"{log.Resource.Id} {log.Level} {log.Category} {log.TraceId} {log.Message}");
+        await UntilAsync(() => Task.FromResult(server.Store.Logs.Snapshot().Any(log => log.TraceId == id && log.Resource.Name == "producer")), limit.Token);
         await UntilAsync(() => Task.FromResult(server.Store.Metrics.Series(null, "DistributedPatterns", "patterns.queue.depth").Count > 0), limit.Token);
         Assert.Equal(RunningSystem.Replicas.Keys.Except(["redis-server"]).Order(), server.Store.Resources().Select(r => r.Name).Distinct().Except(["redis-server"]).Order());
         Assert.Equal(0, server.Store.Refused);
 
         foreach (var (name, path, seen) in new[]
         {
-            ("structuredlogs", "structuredlogs", "newest"), ("traces", "traces?search=pipeline%20run", "producer-"), ("trace", $"traces/detail/{id}", "pipeline run"),
+            ("structuredlogs", "structuredlogs", "of unicode ended"), ("traces", "traces?search=pipeline%20run", "producer-"), ("trace", $"traces/detail/{id}", "pipeline run"),
             ("metrics", "metrics/resource/all/meter/DistributedPatterns/instrument/patterns.queue.depth", "Items in the queue, by state."),
             ("histogram", "metrics/resource/gateway/meter/Microsoft.AspNetCore.Hosting/instrument/http.server.request.duration", "Percentiles"),
         })
