@@ -11,6 +11,9 @@ public sealed class TelemetryLoadTests(ITestOutputHelper output)
     private const int SpansASecond = 5_000;
     private const int SpansABatch = 500;
 
+    private static readonly string[] s_keys =
+        ["http.request.method", "http.route", "url.path", "url.scheme", "server.address", "network.protocol.version", "patterns.name", "patterns.variant"];
+
     private static readonly TimeSpan s_length = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
 
@@ -61,7 +64,7 @@ public sealed class TelemetryLoadTests(ITestOutputHelper output)
         {
             var span = Otlp.Span(trace, "GET /api/patterns/{id}", root, start: i * 0.001, seconds: 0.01);
             root ??= span.SpanId;
-            foreach (var key in new[] { "http.request.method", "http.route", "url.path", "url.scheme", "server.address", "network.protocol.version", "patterns.name", "patterns.variant" })
+            foreach (var key in s_keys)
                 span.Attributes.Add(Otlp.Pair(key, $"value of {key}"));
             span.Attributes.Add(new KeyValue { Key = "http.response.status_code", Value = new() { IntValue = 200 } });
             return span;
