@@ -1,7 +1,6 @@
 using System.Net.Http.Json;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
 namespace DistributedPatterns.Tests.Dashboard;
@@ -44,15 +43,15 @@ public sealed class SystemTelemetryTests
             return trace.ValueKind == JsonValueKind.Object && Services(trace).IsSupersetOf(["gateway", "producer", "worker", "reducer"]);
         }, limit.Token);
         var id = trace.GetProperty("traceId").GetString()!;
-        await UntilAsync(async () => server.Store.Logs.Snapshot().Any(log => log.TraceId is not null) && server.Store.Metrics.Instruments("worker").Any(i => i.Meter == "DistributedPatterns"), limit.Token);
+        await UntilAsync(() => Task.FromResult(server.Store.Logs.Snapshot().Any(log => log.TraceId == id && log.Resource.Name == "producer")), limit.Token);
         await UntilAsync(() => Task.FromResult(server.Store.Metrics.Series(null, "DistributedPatterns", "patterns.queue.depth").Count > 0), limit.Token);
         Assert.Equal(RunningSystem.Replicas.Keys.Except(["redis-server"]).Order(), server.Store.Resources().Select(r => r.Name).Distinct().Except(["redis-server"]).Order());
         Assert.Equal(0, server.Store.Refused);
 
         foreach (var (name, path, seen) in new[]
         {
-            ("structuredlogs", "structuredlogs", "newest"), ("traces", "traces?search=pipeline%20run", "producer-"), ("trace", $"traces/detail/{id}", "pipeline run"),
-            ("metrics", "metrics/resource/all/meter/DistributedPatterns/instrument/patterns.queue.depth", "state=ready"),
+            ("structuredlogs", "structuredlogs", "of unicode ended"), ("traces", "traces?search=pipeline%20run", "producer-"), ("trace", $"traces/detail/{id}", "pipeline run"),
+            ("metrics", "metrics/resource/all/meter/DistributedPatterns/instrument/patterns.queue.depth", "Items in the queue, by state."),
             ("histogram", "metrics/resource/gateway/meter/Microsoft.AspNetCore.Hosting/instrument/http.server.request.duration", "Percentiles"),
         })
         {

@@ -96,7 +96,7 @@ public sealed class TelemetryPagesTests : IAsyncLifetime
         AssertNoErrors();
     }
 
-    private Task LogAsync(string message, int severity) => _server.SendAsync(Otlp.Logs(Otlp.Process("gateway", "a"), Otlp.Log(message, severity)));
+    private Task<ExportResponse> LogAsync(string message, int severity) => _server.SendAsync(Otlp.Logs(Otlp.Process("gateway", "a"), Otlp.Log(message, severity)));
 
     private Task<IPage> OpenAsync(string path) => _browser.OpenAsync(new(_server.Http.BaseAddress!, path));
 

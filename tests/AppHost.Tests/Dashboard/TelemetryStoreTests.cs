@@ -64,6 +64,21 @@ public sealed class TelemetryStoreTests
         Assert.Equal(["first", "second"], store.Logs.Snapshot().Select(log => log.Message));
     }
 
+    [Fact]
+    public void Limits_AreThoseThatTheDocumentTells()
+    {
+        var limits = new TelemetryLimits();
+        var document = File.ReadAllText(Path.Combine(Projects.AppHost.ProjectPath, "..", "docs", "operations.md"));
+
+        string[] rows =
+        [
+            $"| logs | {limits.Logs:N0}, and {limits.Bytes / 1024 / 1024} MB |", $"| spans | {limits.Spans:N0}, and {limits.Bytes / 1024 / 1024} MB |",
+            $"| metrics | {limits.Series:N0} series of {limits.Points} points each", $"| processes | {limits.Resources} |",
+            $" | {limits.Text:N0} characters; {limits.Items} of each |", $"| a message | {OtlpReceiver.MaxMessageBytes / 1024 / 1024} MB |",
+        ];
+        Assert.All(rows, row => Assert.Contains(row, document, StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("worker", "abc", "worker-abc")]
     [InlineData("worker", "", "worker")]
