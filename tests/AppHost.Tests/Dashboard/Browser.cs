@@ -24,7 +24,7 @@ internal sealed class Browser : IAsyncDisposable
         }
 
         var playwright = await Playwright.CreateAsync();
-        return new(playwright, await playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, Args = ["--no-sandbox"] }));
+        return new(playwright, await playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"] }));
     }
 
     public async Task<IPage> OpenAsync(Uri address, int width = 1280, bool isDark = false)
