@@ -12,7 +12,7 @@ internal static partial class AnsiHtml
     public static string Of(string line)
     {
         var html = new StringBuilder(line.Length + 16);
-        var (style, at, isOpen) = (default(Style), 0, false);
+        var (style, at) = (default(Style), 0);
         foreach (var code in Sequence().EnumerateMatches(line))
         {
             Text(line[at..code.Index]);
@@ -28,21 +28,10 @@ internal static partial class AnsiHtml
 
         void Text(string text)
         {
-            if (text.Length == 0)
+            if (text.Length > 0)
             {
-                return;
-            }
-
-            isOpen = style != default;
-            if (isOpen)
-            {
-                html.Append(style.Open());
-            }
-
-            html.Append(WebUtility.HtmlEncode(text));
-            if (isOpen)
-            {
-                html.Append("</span>");
+                var encoded = WebUtility.HtmlEncode(text);
+                html.Append(style == default ? encoded : $"{style.Open()}{encoded}</span>");
             }
         }
     }
@@ -130,12 +119,9 @@ internal static partial class AnsiHtml
 
             static int Level(int step) => step == 0 ? 0 : 55 + (40 * step);
 
-            static string Hex(params ReadOnlySpan<int> parts)
-            {
-                var hex = "";
-                foreach (var part in parts) hex += Math.Clamp(part, 0, 255).ToString("x2", CultureInfo.InvariantCulture);
-                return hex;
-            }
+            static string? Hex(int red, int green, int blue) => red < 0 || green < 0 || blue < 0
+                ? null
+                : string.Create(CultureInfo.InvariantCulture, $"{Math.Min(red, 255):x2}{Math.Min(green, 255):x2}{Math.Min(blue, 255):x2}");
         }
     }
 }

@@ -95,8 +95,8 @@ internal static class Login
         {
             if (given is not null && OtlpReceiver.IsKey(given.Trim(), token))
             {
-                var person = new ClaimsIdentity(authenticationType: "token");
-                await http.SignInAsync(new ClaimsPrincipal(person));
+                // A form's token is bound to a name, so there has to be one.
+                await http.SignInAsync(new ClaimsPrincipal(new ClaimsIdentity([new(ClaimTypes.Name, "token")], "token")));
             }
             else if (given is not null || http.User.Identity is not { IsAuthenticated: true })
             {
