@@ -17,7 +17,7 @@ internal static partial class AnsiHtml
         {
             Text(line[at..code.Index]);
             at = code.Index + code.Length;
-            if (line.AsSpan(code.Index, code.Length) is ['\e', '[', .. var numbers, 'm'] && numbers.IndexOfAnyExcept("0123456789;") < 0)
+            if (line.AsSpan(code.Index, code.Length) is ['\e', '[', .. var numbers, 'm'] && numbers.IndexOfAnyExceptInRange('0', ';') < 0)
             {
                 style = style.After(numbers.ToString().Split(';'));
             }
