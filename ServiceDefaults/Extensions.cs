@@ -54,6 +54,8 @@ public static class Extensions
             logging.IncludeFormattedMessage = true;
             logging.IncludeScopes = true;
         });
+        // Spans tell of requests; four lines about each, health polls among them, would bury what services say.
+        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         // A call whose deadline passes, or that is tried again, is what its caller reports.
         builder.Logging.AddFilter("Grpc.Net.Client.Internal.GrpcCall", LogLevel.Error);
         // Nor is it the server's error.

@@ -1,4 +1,5 @@
 using Aspire.Hosting.ApplicationModel;
+using Aspire.Hosting.Dashboard;
 using Aspire.Hosting.Processes;
 using Aspire.Hosting.Testing;
 using Microsoft.Extensions.Configuration;
@@ -67,6 +68,7 @@ public class DistributedApplication : IHost, IAsyncDisposable
     public Task StartAsync(CancellationToken cancellationToken = default)
     {
         ConsoleOutput.Validate(Services.GetRequiredService<IConfiguration>());
+        Services.GetRequiredService<DashboardHost>().Prepare();
         Services.GetRequiredService<Orchestrator>().Prepare();
         return _host.StartAsync(cancellationToken);
     }

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Aspire.Hosting.ApplicationModel;
+using Aspire.Hosting.Dashboard;
 using Aspire.Hosting.Processes;
 using Aspire.Hosting.Testing;
 using Microsoft.Extensions.Configuration;
@@ -52,13 +53,20 @@ internal sealed class DistributedApplicationBuilder : IDistributedApplicationBui
         Services.TryAddSingleton(TimeProvider.System);
         Services.AddSingleton(Model);
         Services.AddSingleton(_ => new ResourceNotificationService());
-        Services.AddSingleton(_ => new ResourceLoggerService());
+        Services.AddSingleton(services => new ResourceLoggerService(services.GetRequiredService<TimeProvider>()));
         Services.AddSingleton<Orchestrator>();
         Services.AddSingleton(services => new ResourceCommandService(
             services.GetRequiredService<ResourceNotificationService>(), services.GetRequiredService<Orchestrator>().ExecuteAsync));
+        // Before the orchestrator, so that it stops after it: services send their last telemetry while they stop.
+        Services.AddSingleton<DashboardHost>();
+        Services.AddHostedService(services => services.GetRequiredService<DashboardHost>());
         Services.AddHostedService(services => services.GetRequiredService<Orchestrator>());
         Services.AddHostedService<ConsoleOutput>();
-        Model.RandomizePorts = _invocation is not null;
+        if (_invocation is not null)
+        {
+            Model.RandomizePorts = true;
+            Configuration[DashboardHost.Choice] ??= "none";
+        }
     }
 
     public ConfigurationManager Configuration => _host.Configuration;

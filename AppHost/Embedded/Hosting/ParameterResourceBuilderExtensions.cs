@@ -25,7 +25,7 @@ namespace Aspire.Hosting
         /// <summary>Adds a parameter from <c>Parameters:{name}</c>, or else a generated one, which this host never persists.</summary>
         public static IResourceBuilder<ParameterResource> AddParameter(
             this IDistributedApplicationBuilder builder, string name, GenerateParameterDefault value, bool secret = false, bool persist = false) =>
-            builder.AddResource(new ParameterResource(name, builder.Configuration[$"Parameters:{name}"] ?? value.Generate()));
+            builder.AddResource(new ParameterResource(name, builder.Configuration[$"Parameters:{name}"] ?? value.Generate(), secret));
 
         public static IResourceBuilder<IResourceWithConnectionString> AddConnectionString(
             this IDistributedApplicationBuilder builder, string name, ReferenceExpression connectionStringExpression) =>

@@ -152,7 +152,8 @@ internal sealed partial class PipelineRunDriver(
 
     private Task<bool?> FinishAsync(PipelineStatus status) => WhileHeldAsync<bool?>(async () =>
     {
-        if (!await store.FinishAsync(run.Id, _epoch, status).ConfigureAwait(false)) LogTaken(run.Id);
+        if (await store.FinishAsync(run.Id, _epoch, status).ConfigureAwait(false)) LogEnded(run.Id, run.Request.Pipeline, status.State, status.Ledger.Read);
+        else LogTaken(run.Id);
         return true;
     });
 
@@ -206,6 +207,9 @@ internal sealed partial class PipelineRunDriver(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {Run} reads its input again: {Reason}")]
     private partial void LogReplay(string run, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Run {Run} of {Pipeline} ended: {State}, {Read} items read")]
+    private partial void LogEnded(string run, string pipeline, PipelineState state, long read);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Run {Run} has another producer now")]
     private partial void LogTaken(string run);

@@ -27,6 +27,8 @@ internal sealed class AppHostProcess : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        // Whatever runs on this machine, the dashboard finds a port.
+        start.Environment["ASPNETCORE_URLS"] = "http://localhost:0";
         foreach (var (name, value) in environment)
         {
             start.Environment[name] = value;

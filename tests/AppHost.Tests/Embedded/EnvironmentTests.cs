@@ -79,7 +79,7 @@ public sealed class EnvironmentTests
     {
         // The launch profile has this address for Aspire.
         var environment = await BuildAsync(
-            Service("webfrontend"), Environments.Development, ("ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", "http://localhost:19000"));
+            Service("webfrontend"), Environments.Development, ("Dashboard", "none"), ("ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", "http://localhost:19000"));
 
         Assert.DoesNotContain("OTEL_EXPORTER_OTLP_ENDPOINT", environment.Keys);
     }

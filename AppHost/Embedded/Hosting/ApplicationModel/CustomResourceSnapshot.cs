@@ -18,6 +18,8 @@ public sealed record CustomResourceSnapshot
 
     public DateTime? StopTimeStamp { get; init; }
 
+    public ImmutableArray<EnvironmentVariableSnapshot> EnvironmentVariables { get; init; } = [];
+
     public ImmutableArray<UrlSnapshot> Urls { get; init; } = [];
 
     public ImmutableArray<HealthReportSnapshot> HealthReports { get; internal init; } = [];
@@ -35,6 +37,9 @@ public sealed record ResourceStateSnapshot(string Text, string? Style)
 }
 
 public sealed record ResourcePropertySnapshot(string Name, object? Value);
+
+/// <summary>A variable of a replica's process; from the model, or inherited from the AppHost.</summary>
+public sealed record EnvironmentVariableSnapshot(string Name, string? Value, bool IsFromSpec);
 
 public sealed record UrlSnapshot(string? Name, string Url, bool IsInternal);
 

@@ -41,6 +41,8 @@ public sealed class EndpointReference : IValueProvider
 
     public string EndpointName { get; }
 
+    internal Resource Resource => _owner;
+
     public string Scheme => Annotation.UriScheme;
 
     public int Port => Annotation.AllocatedPort
@@ -65,6 +67,8 @@ public sealed class EndpointReferenceExpression : IValueProvider
 
     internal EndpointReferenceExpression(EndpointReference endpoint, EndpointProperty property) =>
         (_endpoint, _property) = (endpoint, property);
+
+    public EndpointReference Endpoint => _endpoint;
 
     public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default) => new(_property switch
     {

@@ -2,7 +2,11 @@ using System.Collections.Concurrent;
 
 namespace Aspire.Hosting.ApplicationModel;
 
-public readonly record struct LogLine(int LineNumber, string Content, bool IsErrorMessage);
+public readonly record struct LogLine(int LineNumber, string Content, bool IsErrorMessage)
+{
+    /// <summary>Gets when this host read the line.</summary>
+    internal DateTimeOffset Time { get; init; }
+}
 
 /// <summary>Keeps the last lines that each replica wrote.</summary>
 public class ResourceLoggerService
@@ -13,9 +17,9 @@ public class ResourceLoggerService
 
     private readonly ConcurrentDictionary<string, ReplicaLog> _logs = new(StringComparer.OrdinalIgnoreCase);
 
-    internal ResourceLoggerService()
-    {
-    }
+    private readonly TimeProvider _time;
+
+    internal ResourceLoggerService(TimeProvider time) => _time = time;
 
     /// <summary>Raised for each line, in the order of one replica's stream.</summary>
     internal event Action<string, LogLine>? LineWritten;
@@ -33,7 +37,7 @@ public class ResourceLoggerService
     internal void Write(string resourceId, string text, bool isError)
     {
         var kept = text.Length > MaxLineLength ? string.Concat(text.AsSpan(0, MaxLineLength), "…") : text;
-        var line = _logs.GetOrAdd(resourceId, static _ => new()).Add(kept, isError);
+        var line = _logs.GetOrAdd(resourceId, static _ => new()).Add(kept, isError, _time.GetUtcNow());
         LineWritten?.Invoke(resourceId, line);
     }
 
@@ -43,11 +47,11 @@ public class ResourceLoggerService
         private readonly Queue<LogLine> _lines = [];
         private int _written;
 
-        public LogLine Add(string text, bool isError)
+        public LogLine Add(string text, bool isError, DateTimeOffset time)
         {
             lock (_lock)
             {
-                var line = new LogLine(++_written, text, isError);
+                var line = new LogLine(++_written, text, isError) { Time = time };
                 _lines.Enqueue(line);
                 if (_lines.Count > MaxLines)
                 {

@@ -96,8 +96,10 @@ public class ConnectionStringResource(string name, ReferenceExpression expressio
         ConnectionStringExpression.GetValueAsync(cancellationToken);
 }
 
-public class ParameterResource(string name, string value) : Resource(name), IValueProvider
+public class ParameterResource(string name, string value, bool secret = false) : Resource(name), IValueProvider
 {
+    public bool Secret { get; } = secret;
+
     internal override string ResourceType => "Parameter";
 
     public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default) => new(value);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Aspire.Hosting.ApplicationModel;
+using Aspire.Hosting.Dashboard;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 
@@ -14,6 +15,7 @@ internal sealed class ConsoleOutput(
     Model model,
     ResourceNotificationService notifications,
     ResourceLoggerService logs,
+    DashboardHost dashboard,
     IConfiguration configuration,
     IHostApplicationLifetime lifetime,
     TimeProvider time) : BackgroundService
@@ -74,7 +76,7 @@ internal sealed class ConsoleOutput(
 
                 Not all healthy after {s_patience.TotalSeconds} s:
                 {StatusTable.Render(notifications.Current)}
-
+                {Login()}
                 """);
             await WaitUntilHealthyAsync(stoppingToken);
         }
@@ -83,10 +85,12 @@ internal sealed class ConsoleOutput(
 
             All healthy after {time.GetElapsedTime(started).TotalSeconds:0.0} s:
             {StatusTable.Render(notifications.Current)}
-            Ctrl+C stops everything. Below: {_shown switch { "all" => "every line", "none" => "nothing", _ => "warnings and errors, without stack traces," }} of the services (--Console:Logs=all|warnings|none).
+            {Login()}Ctrl+C stops everything. Below: {_shown switch { "all" => "every line", "none" => "nothing", _ => "warnings and errors, without stack traces," }} of the services (--Console:Logs=all|warnings|none).
 
             """);
     }
+
+    private string Login() => dashboard.LoginUrl is { } url ? $"Login to the dashboard at {url}{Environment.NewLine}" : "";
 
     private async Task WaitUntilHealthyAsync(CancellationToken cancellationToken)
     {

@@ -9,6 +9,9 @@ namespace Aspire.Hosting.Processes;
 /// <summary>One of a resource's processes, over all its starts: the id stays, the process and its ports change.</summary>
 internal sealed class Replica : IAsyncDisposable
 {
+    /// <summary>The property that counts the starts after the first, whoever asked for them.</summary>
+    public const string Restarts = "restarts";
+
     private static readonly TimeSpan s_stopLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_checkWhileUnhealthy = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan s_checkWhileHealthy = TimeSpan.FromSeconds(5);
@@ -21,6 +24,7 @@ internal sealed class Replica : IAsyncDisposable
     private readonly Lock _lock = new();
     private CancellationTokenSource _starting = new();
     private ChildProcess? _child;
+    private int _starts;
     private Task _watching = Task.CompletedTask;
 
     public Replica(Resource resource, ReplicaContext context)
@@ -140,7 +144,9 @@ internal sealed class Replica : IAsyncDisposable
             State = KnownResourceStates.Running,
             StartTimeStamp = _context.Time.GetUtcNow().UtcDateTime,
             HealthReports = [.. Resource.HealthChecks.Select(c => new HealthReportSnapshot(c.Key, null, null, null))],
-            Properties = [new("executable.path", start.FileName), new("executable.pid", child.Id), new("executable.workDir", start.WorkingDirectory)],
+            Properties = [new("executable.path", start.FileName), new("executable.pid", child.Id), new("executable.workDir", start.WorkingDirectory), new(Restarts, _starts++)],
+            EnvironmentVariables = [.. start.Environment.OrderBy(v => v.Key, StringComparer.Ordinal)
+                .Select(v => new EnvironmentVariableSnapshot(v.Key, v.Value, Environment.GetEnvironmentVariable(v.Key) != v.Value))],
         });
         Resource.HasBeenHealthy |= Resource.HealthChecks.Count == 0;
         _watching = WatchAsync(child, ports);

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using Aspire.Hosting.ApplicationModel;
+using Aspire.Hosting.Dashboard;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 
@@ -64,8 +65,8 @@ internal sealed class ReplicaEnvironment(IConfiguration configuration, IHostEnvi
             environment["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "true";
         }
 
-        // The launch profile names the dashboard's address for Aspire; here something listens on it only if a person says so.
-        if (!string.Equals(configuration["Dashboard"], "external", StringComparison.OrdinalIgnoreCase))
+        // The launch profile names an address whether or not anything listens there. The own dashboard has put its own in its place.
+        if (DashboardHost.ChoiceIn(configuration) == DashboardChoice.None)
         {
             return;
         }

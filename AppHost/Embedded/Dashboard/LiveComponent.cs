@@ -1,0 +1,53 @@
+using Microsoft.AspNetCore.Components;
+
+namespace Aspire.Hosting.Dashboard;
+
+/// <summary>A page that reads anew at each tick, and is drawn again when that brought something.</summary>
+public abstract class LiveComponent(TimeSpan every) : ComponentBase, IAsyncDisposable
+{
+    private readonly CancellationTokenSource _left = new();
+    private Task _following = Task.CompletedTask;
+
+    [Inject]
+    private protected TimeProvider Time { get; set; } = null!;
+
+    /// <summary>Reads what the page shows, and tells whether it changed.</summary>
+    protected abstract bool Read();
+
+    protected override void OnParametersSet() => Read();
+
+    protected override void OnAfterRender(bool firstRender)
+    {
+        if (firstRender)
+        {
+            _following = FollowAsync();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        await _left.CancelAsync();
+        await _following;
+        _left.Dispose();
+    }
+
+    private async Task FollowAsync()
+    {
+        using var timer = new PeriodicTimer(every, Time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_left.Token))
+            {
+                if (Read())
+                {
+                    StateHasChanged();
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The page was left.
+        }
+    }
+}
