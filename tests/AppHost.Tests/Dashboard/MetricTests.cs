@@ -162,6 +162,18 @@ public sealed class MetricTests
         Assert.Empty(store.Metrics.Instruments(null));
     }
 
+    [Theory]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    public void Value_ThatIsNoNumber_IsRefused(double value)
+    {
+        var store = Store();
+
+        Assert.Equal(1, store.Add(Otlp.Metrics(s_process, Otlp.Counter(1, value, Cumulative))));
+
+        Assert.Empty(store.Metrics.Instruments(null));
+    }
+
     [Fact]
     public void Gauge_IsWhatItWasLast()
     {

@@ -37,6 +37,12 @@ internal sealed class MetricStore(TimeProvider time, TelemetryLimits limits)
         var (taken, refused) = (0, metric.Summary?.DataPoints.Count ?? 0);
         foreach (var (attributes, startedAt, bounds, point) in points)
         {
+            if (!double.IsFinite(point.Value))
+            {
+                refused++;
+                continue;
+            }
+
             var texts = read(attributes);
             lock (_gate)
             {
@@ -105,7 +111,7 @@ internal sealed class MetricStore(TimeProvider time, TelemetryLimits limits)
 
     private Incoming Read(HistogramDataPoint point)
     {
-        var hasBuckets = point.BucketCounts.Count == point.ExplicitBounds.Count + 1 && point.ExplicitBounds.Count <= limits.Items;
+        var hasBuckets = point.BucketCounts.Count == point.ExplicitBounds.Count + 1 && point.ExplicitBounds.Count <= limits.Items && point.ExplicitBounds.All(double.IsFinite);
         return new(point.Attributes, point.StartTimeUnixNano, hasBuckets ? [.. point.ExplicitBounds] : [],
             new(Time(point.TimeUnixNano), point.Sum, point.Count, hasBuckets ? [.. point.BucketCounts.Select(n => (double)n)] : null));
     }

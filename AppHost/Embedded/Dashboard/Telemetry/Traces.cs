@@ -6,8 +6,8 @@ internal sealed class Trace
     private Trace(string id, SpanEntry[] spans)
     {
         (Id, Spans) = (id, spans);
-        var ids = spans.Select(span => span.SpanId).ToHashSet();
-        Root = spans.FirstOrDefault(span => span.ParentId is null) ?? spans.FirstOrDefault(span => !ids.Contains(span.ParentId!)) ?? spans[0];
+        Root = spans.FirstOrDefault(span => span.ParentId is null)
+            ?? spans.ExceptBy(spans.Select(span => span.SpanId), span => span.ParentId!).FirstOrDefault() ?? spans[0];
     }
 
     public string Id { get; }
