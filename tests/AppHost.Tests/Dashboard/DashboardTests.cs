@@ -74,7 +74,7 @@ public sealed class DashboardTests(DashboardSystem system) : IClassFixture<Dashb
         var other = await system.OpenAsync("/");
 
         await other.Locator("tr[data-resource^='producer-']").GetByRole(AriaRole.Button, new() { Name = "Restart" }).ClickAsync();
-        await page.WaitForFunctionAsync("document.querySelectorAll('.console .line').length > 2");
+        await page.Locator(".console .line").Nth(2).WaitForAsync();
         var now = TimeProvider.System.GetLocalNow().TimeOfDay;
 
         var written = TimeSpan.Parse(await page.Locator(".console .line .time").Nth(2).InnerTextAsync(), System.Globalization.CultureInfo.InvariantCulture);
