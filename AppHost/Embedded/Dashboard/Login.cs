@@ -76,7 +76,7 @@ internal static class Login
             response.Headers.ContentSecurityPolicy =
                 "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
             response.Headers.XContentTypeOptions = "nosniff";
-            response.Headers["Referrer-Policy"] = "no-referrer";
+            response.Headers["Referrer-Policy"] = "same-origin"; // with none at all, a form of our own would come from the origin "null"
             return next(context);
         });
         app.UseRouting();

@@ -19,7 +19,7 @@ public sealed class DashboardTests(DashboardSystem system) : IClassFixture<Dashb
             ("traces", "/traces", "Traces"), ("metrics", "/metrics", "Metrics"),
         })
         {
-            foreach (var (width, isDark) in new[] { (1280, false), (1280, true), (400, false), (400, true) })
+            foreach (var (width, isDark) in new[] { (1280, false), (400, true) })
             {
                 var page = await system.OpenAsync(path, width, isDark);
                 await Expect(page.Locator("main").GetByText(seen).First).ToBeVisibleAsync();

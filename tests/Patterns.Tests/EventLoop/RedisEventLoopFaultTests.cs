@@ -216,5 +216,5 @@ public sealed class RedisEventLoopFaultTests(SharedRedis shared)
     private PostRequest Add(string key, int value) => new(key, _handlers.Add.With(new Number(value)));
 
     private static RedisCommit Change(long from, long to, string field, string value) =>
-        new(from, to, 1, 0, 0, 0, null, null, new Dictionary<string, RedisValue> { [field] = value });
+        new("a late one", "0", from, to, 1, 0, 0, 0, null, null, new Dictionary<string, RedisValue> { [field] = value });
 }
