@@ -17,7 +17,7 @@ public sealed class PageShell : ComponentBase
         builder.AddMarkupContent(2, """<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><base href="/"><link rel="icon" href="data:,"><link href="_content/MudBlazor/MudBlazor.min.css" rel="stylesheet"></head>""");
         builder.OpenElement(3, "body");
         builder.OpenComponent<Routes>(4);
-        builder.AddComponentRenderMode(new InteractiveServerRenderMode(prerender: true));
+        builder.AddComponentRenderMode(new InteractiveServerRenderMode(prerender: false));
         builder.CloseComponent();
         builder.AddMarkupContent(5, """<script src="_framework/blazor.web.js"></script><script src="_content/MudBlazor/MudBlazor.min.js"></script>""");
         builder.CloseElement();
