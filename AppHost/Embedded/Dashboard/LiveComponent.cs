@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Components;
 
 namespace Aspire.Hosting.Dashboard;
 
-/// <summary>A page that reads anew at each tick, and is drawn again when that brought something.</summary>
+/// <summary>A page that is refreshed at each tick, and drawn again when that brought something.</summary>
 public abstract class LiveComponent(TimeSpan every) : ComponentBase, IAsyncDisposable
 {
     private readonly CancellationTokenSource _left = new();
@@ -12,9 +12,9 @@ public abstract class LiveComponent(TimeSpan every) : ComponentBase, IAsyncDispo
     private protected TimeProvider Time { get; set; } = null!;
 
     /// <summary>Reads what the page shows, and tells whether it changed.</summary>
-    protected abstract bool Read();
+    protected abstract bool Refresh();
 
-    protected override void OnParametersSet() => Read();
+    protected override void OnParametersSet() => Refresh();
 
     protected override void OnAfterRender(bool firstRender)
     {
@@ -39,7 +39,7 @@ public abstract class LiveComponent(TimeSpan every) : ComponentBase, IAsyncDispo
         {
             while (await timer.WaitForNextTickAsync(_left.Token))
             {
-                if (Read())
+                if (Refresh())
                 {
                     StateHasChanged();
                 }

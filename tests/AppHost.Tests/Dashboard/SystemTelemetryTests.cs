@@ -57,7 +57,7 @@ public sealed class SystemTelemetryTests
         {
             foreach (var (width, isDark) in new[] { (1280, false), (1280, true), (400, false), (400, true) })
             {
-                var page = await browser.OpenAsync(new(server.Http.BaseAddress!, path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + (isDark ? "dark=1" : "")), width, isDark);
+                var page = await browser.OpenAsync(new(server.Http.BaseAddress!, path), width, isDark);
                 await Expect(page.GetByText(seen).First).ToBeVisibleAsync();
                 if (Environment.GetEnvironmentVariable("SCREENSHOTS") is { } folder)
                     await page.ScreenshotAsync(new() { Path = Path.Combine(folder, $"{name}-{width}-{(isDark ? "dark" : "light")}.png") });

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Cryptography;
+using Aspire.Hosting.Dashboard;
 using Aspire.Hosting.Dashboard.Telemetry;
 using Aspire.Hosting.Dashboard.Telemetry.Protocol;
 using Google.Protobuf;
@@ -16,7 +17,7 @@ using Resource = Aspire.Hosting.Dashboard.Telemetry.Protocol.Resource;
 
 namespace DistributedPatterns.Tests.Dashboard;
 
-/// <summary>The receiver, the store and the API on free ports of this process, and what they log that is no mere information.</summary>
+/// <summary>The receiver, the store, the API and, without a login, the pages on free ports of this process, and what they log that is no mere information.</summary>
 internal sealed class TelemetryServer : IAsyncDisposable
 {
     public const string OtlpKey = "otlp-key";
@@ -47,7 +48,7 @@ internal sealed class TelemetryServer : IAsyncDisposable
 
     public static async Task<TelemetryServer> StartAsync()
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateSlimBuilder();
         var problems = new ProblemLog();
         builder.Logging.ClearProviders().AddProvider(problems);
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -55,17 +56,12 @@ internal sealed class TelemetryServer : IAsyncDisposable
             kestrel.Listen(IPAddress.Loopback, 0, endpoint => endpoint.Protocols = HttpProtocols.Http2);
             kestrel.Listen(IPAddress.Loopback, 0, endpoint => endpoint.Protocols = HttpProtocols.Http1);
         });
-        // The files of the pages' project, as its build lists them.
-        builder.WebHost.UseSetting(
-            WebHostDefaults.StaticWebAssetsKey,
-            Path.Combine(Projects.AppHost.ProjectPath, "Embedded", AppContext.BaseDirectory[AppContext.BaseDirectory.LastIndexOf("bin", StringComparison.Ordinal)..], "AppHost.Embedded.staticwebassets.runtime.json"))
-            .UseStaticWebAssets();
         builder.Services.AddTelemetry().AddMudServices().AddRazorComponents().AddInteractiveServerComponents();
         var app = builder.Build();
-        app.UseStaticFiles();
         app.UseAntiforgery();
+        app.MapAssets();
         app.MapTelemetry(OtlpKey, ApiKey);
-        app.MapRazorComponents<PageShell>().AddAdditionalAssemblies(typeof(TelemetryStore).Assembly).AddInteractiveServerRenderMode();
+        app.MapRazorComponents<App>().AddInteractiveServerRenderMode();
         await app.StartAsync(TestContext.Current.CancellationToken);
         return new(app, problems);
     }

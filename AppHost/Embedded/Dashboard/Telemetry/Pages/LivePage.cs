@@ -4,20 +4,14 @@ using Microsoft.AspNetCore.Components;
 namespace Aspire.Hosting.Dashboard.Telemetry.Pages;
 
 /// <summary>A page that follows the store: once a second it reads anew, if something came and nobody paused it. Its filters are in its address.</summary>
-public abstract class LivePage : ComponentBase, IAsyncDisposable
+public abstract class LivePage() : LiveComponent(TimeSpan.FromSeconds(1))
 {
-    private static readonly TimeSpan s_every = TimeSpan.FromSeconds(1);
     private static readonly string[] s_colours = ["#1e88e5", "#e6771f", "#2e9d4f", "#8e5bd0", "#d1477a", "#00958d", "#a37a00", "#d64a3b", "#5c6bc0", "#6d8c22", "#b0559e", "#5f7d8c"];
 
-    private readonly CancellationTokenSource _left = new();
-    private Task _following = Task.CompletedTask;
     private long _seen;
 
     [Inject]
     private protected TelemetryStore Store { get; set; } = null!;
-
-    [Inject]
-    private protected TimeProvider Time { get; set; } = null!;
 
     [Inject]
     private protected NavigationManager Navigation { get; set; } = null!;
@@ -33,41 +27,17 @@ public abstract class LivePage : ComponentBase, IAsyncDisposable
 
     protected override void OnParametersSet() => Read();
 
-    protected override void OnAfterRender(bool firstRender)
+    protected sealed override bool Refresh()
     {
-        if (firstRender) _following = FollowAsync();
+        if (IsPaused || Store.Version is var version && version == _seen) return false;
+        _seen = version;
+        Read();
+        return true;
     }
 
     /// <summary>Changes the address' query, and with it the page.</summary>
     protected void SetQuery(string name, string? value) =>
         Navigation.NavigateTo(Navigation.GetUriWithQueryParameter(name, string.IsNullOrEmpty(value) ? null : value), replace: true);
-
-    public async ValueTask DisposeAsync()
-    {
-        GC.SuppressFinalize(this);
-        await _left.CancelAsync();
-        await _following;
-        _left.Dispose();
-    }
-
-    private async Task FollowAsync()
-    {
-        using var timer = new PeriodicTimer(s_every, Time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(_left.Token))
-            {
-                if (IsPaused || Store.Version is var version && version == _seen) continue;
-                _seen = version;
-                Read();
-                StateHasChanged();
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The page was left.
-        }
-    }
 
     protected static string Colour(int number) => s_colours[number % s_colours.Length];
 
