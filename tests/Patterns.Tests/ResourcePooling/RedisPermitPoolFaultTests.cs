@@ -119,6 +119,36 @@ public sealed class RedisPermitPoolFaultTests(SharedRedis shared) : IDisposable
         Assert.Equal(1, (await pool.GetStatsAsync(TestStop)).Counters.ClosedBecause[CloseReason.Lost]);
     }
 
+    [Theory(Timeout = HangLimit)]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
+    public async Task Server_Frozen_RefusesCallersInTimeAndLendsAgainWhenItThaws(RedisKind kind)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no SIGSTOP.");
+        var acquireLimit = TimeSpan.FromSeconds(1);
+        await using var server = await RedisBackend.StartAsync(kind);
+        await using var redis = await server.ConnectAsync();
+        var (tag, resources) = (SharedRedis.NewTag(), new TestResources());
+        await using var pool = NewPool(redis, tag, resources);
+        var before = await pool.AcquireAsync(s_limit, TestStop);
+
+        await server.PauseAsync();
+        var since = TimeProvider.System.GetTimestamp();
+        var callers = Enumerable.Range(0, 5).Select(_ => Assert.ThrowsAsync<PoolExhaustedException>(async () => await pool.AcquireAsync(acquireLimit, TestStop)));
+        await Task.WhenAll(callers);
+        // The limit, and what a busy machine takes for the rest; not as long as a connection waits for an answer.
+        Assert.True(TimeProvider.System.GetElapsedTime(since) < acquireLimit + TimeSpan.FromSeconds(3), $"{TimeProvider.System.GetElapsedTime(since)}");
+        await Eventually.TrueAsync(() => before.Lost.IsCancellationRequested, s_limit, () => "the holder was not told");
+        await before.DisposeAsync();
+        await server.ResumeAsync();
+
+        await using (await pool.AcquireAsync(s_limit, TestStop)) { }
+        await Eventually.TrueAsync(
+            async () => (await pool.GetStatsAsync(TestStop)) is { Permits: { Waiting: 0 } permits, Ledger: { Active: 0 } } && permits.Granted == permits.Held + permits.Released + permits.Expired,
+            s_limit, () => "permits do not add up");
+        Assert.Equal(1, resources.MostOpen);
+    }
+
     private DatabaseConnections NewDatabase(string tag) => new(Options.Create(new DatabaseOptions { SqliteFile = Path.Combine(_folder.FullName, "uses.db") }), tag);
 
     private static RedisPermitPool<T> NewPool<T>(ConnectionMultiplexer redis, string tag, IResourceFactory<T> factory) where T : class => new(

@@ -19,10 +19,10 @@ internal partial class RingSubscription<TSlot, T>
         return count;
     }
 
-    /// <summary>Reads what is there, and keeps of the messages the newest alone; the others are dropped.</summary>
+    /// <summary>Reads what is there, and keeps of the messages the newest alone; the others are dropped, and told even if no message is left.</summary>
     private void Collapse()
     {
-        var (newest, missed) = (default(TopicItem<T>?), 0L);
+        var (newest, missed, overtakenAt) = (default(TopicItem<T>?), 0L, default(TopicPosition));
         for (var rounds = (Ring.Count / _scratch.Length) + 2; rounds > 0; rounds--) // publishers may be as fast as this
         {
             var count = Read(_scratch);
@@ -31,7 +31,8 @@ internal partial class RingSubscription<TSlot, T>
             {
                 if (item.Kind == TopicItemKind.Dropped)
                 {
-                    missed += item.Missed;
+                    if (newest is not null) HandOut(); // nobody knows whether what was overtaken since held a newer one
+                    (missed, overtakenAt) = (missed + item.Missed, item.Position);
                     continue;
                 }
                 if (!item.IsMessage) HandOut();
@@ -44,9 +45,8 @@ internal partial class RingSubscription<TSlot, T>
 
         void HandOut()
         {
-            if (newest is not { } item) return;
-            if (missed > 0) _newest.Enqueue(TopicItem<T>.Mark(TopicItemKind.Dropped, Before(item), missed));
-            _newest.Enqueue(item);
+            if (missed > 0) _newest.Enqueue(TopicItem<T>.Mark(TopicItemKind.Dropped, newest is { } kept ? Before(kept) : overtakenAt, missed));
+            if (newest is { } item) _newest.Enqueue(item);
             (newest, missed) = (null, 0);
         }
     }
