@@ -24,6 +24,7 @@ part() {
   echo "  $1: taken: $accepted, refused: $refused, other 5xx: $failed, anything else: $other, broken connections: $broken_connections; p50 $p50all ms, p99 $p99all ms"
   check "$failed + $other == 0 && $noRetryAfter == 0" "only 200 or 202, and 503 or 429 with Retry-After"
   check "$broken_connections == 0" "no connection broke or timed out"
+  check "$accepted > 0" "something is taken on"
 }
 
 # shape <pattern, variant> <method> <body> <url>
@@ -32,7 +33,6 @@ shape() {
   part "all it can do" 5 0 "$threads" "$2" "$3" "$4"
   local capacity
   capacity=$(awk "BEGIN { printf \"%.0f\", $accepted / ($us / 1e6) }")
-  check "$capacity > 0" "something is taken on"
   ((capacity > 0)) || return 0
   : >"$samples"
   sample "${pids[@]}" >"$samples" &
