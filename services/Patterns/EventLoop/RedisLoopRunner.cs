@@ -37,10 +37,12 @@ internal sealed partial class RedisLoopRunner : BackgroundService
     {
         await Task.Yield();
         using var bell = _store.ListenForOwners();
+        await BeatAsync().ConfigureAwait(false);
+        _store.RingOwners(); // their shares have become smaller
         while (!stoppingToken.IsCancellationRequested)
         {
-            await BeatAsync().ConfigureAwait(false);
             await bell.WaitAsync(_options.Lease / 3, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!stoppingToken.IsCancellationRequested) await BeatAsync().ConfigureAwait(false);
         }
         await LeaveAsync().ConfigureAwait(false);
     }

@@ -21,11 +21,14 @@ public sealed partial class DashboardSystem : IAsyncLifetime
 
     public Uri Address => new(LoginUrl, "/");
 
+    /// <summary>Gets the gateway's public address, as the AppHost printed it.</summary>
+    public Uri Gateway => _host!.Url("gateway");
+
     public async ValueTask InitializeAsync()
     {
-        using var limit = RunningSystem.Limit(s_limit);
         _browser = await Browser.StartAsync();
-        _machine = await MachineLock.TakeAsync(limit.Token);
+        _machine = await MachineLock.TakeAsync(TestContext.Current.CancellationToken); // which takes as long as the other suite does
+        using var limit = RunningSystem.Limit(s_limit);
         _host = new("--Gateway:Port=0");
         await _host.HealthyAsync(limit.Token);
         LoginUrl = new(Login().Match(_host.Output).Groups[1].Value);

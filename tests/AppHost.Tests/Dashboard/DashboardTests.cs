@@ -1,4 +1,7 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Net;
+using System.Net.Http.Json;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -8,6 +11,7 @@ namespace DistributedPatterns.Tests.Dashboard;
 public sealed class DashboardTests(DashboardSystem system) : IClassFixture<DashboardSystem>
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(1);
+    private static readonly LocatorAssertionsToBeVisibleOptions s_exported = new() { Timeout = 30_000 }; // exporters send in batches
 
     [Fact]
     public async Task EveryPage_ShowsTheRunningSystem_WideAndNarrow_LightAndDark()
@@ -23,9 +27,8 @@ public sealed class DashboardTests(DashboardSystem system) : IClassFixture<Dashb
             {
                 var page = await system.OpenAsync(path, width, isDark);
                 await Expect(page.Locator("main").GetByText(seen).First).ToBeVisibleAsync();
-                await ShootAsync(page, $"{name}-{width}-{(isDark ? "dark" : "light")}");
                 Assert.DoesNotContain("t=", new Uri(page.Url).Query, StringComparison.Ordinal);
-                Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= window.innerWidth"), $"{name} is wider than {width}.");
+                await ShootFittingAsync(page, $"{name}-{width}-{(isDark ? "dark" : "light")}");
                 var brightness = await page.EvaluateAsync<int>("Math.max(...getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number))");
                 Assert.True(isDark ? brightness < 100 : brightness > 200, $"{name} is {(isDark ? "dark" : "light")}, its background {brightness}.");
                 await page.CloseAsync();
@@ -33,6 +36,53 @@ public sealed class DashboardTests(DashboardSystem system) : IClassFixture<Dashb
         }
 
         Assert.Empty(system.Browser.Errors);
+    }
+
+    [Fact]
+    public async Task Run_IsFollowedByMouse_FromItsCallToTheReducer_AKilledWorker_AndTheQueues()
+    {
+        using var gateway = new HttpClient { BaseAddress = system.Gateway };
+        using var accepted = await gateway.PostAsJsonAsync(
+            new Uri("/api/pipeline/distributed/runs", UriKind.Relative), new { pipeline = "unicode", input = "unicode-data" }, TestContext.Current.CancellationToken);
+        accepted.EnsureSuccessStatusCode();
+        await gateway.GetStringAsync(new Uri($"{accepted.Headers.Location}?wait=30s", UriKind.RelativeOrAbsolute), TestContext.Current.CancellationToken);
+
+        // From the call to the reducer's span, and to what was logged on the way.
+        var page = await system.OpenAsync("/");
+        await GoAsync("Traces");
+        await page.Locator("tr.row", new() { HasText = "gateway: POST" }).First.ClickAsync();
+        foreach (var service in new[] { "gateway", "producer", "worker", "reducer" })
+        {
+            await Expect(page.Locator($".waterfall .row[data-resource={service}]").First).ToBeVisibleAsync(s_exported);
+        }
+
+        await ShootWideAndNarrowAsync(page, "trace");
+        await page.Locator(".waterfall .row[data-resource=reducer] .name").First.ClickAsync();
+        await Expect(page.GetByTestId("span").GetByText("reducer-")).ToBeVisibleAsync();
+        await page.GetByText("Logs of this trace").ClickAsync();
+        await Expect(page.GetByText("of unicode ended").First).ToBeVisibleAsync(s_exported);
+
+        // A worker is killed as in a terminal.
+        await GoAsync("Resources");
+        var row = page.Locator("tr[data-resource^='worker-']").Last;
+        var restarts = int.Parse(await row.GetByTestId("restarts").InnerTextAsync(), CultureInfo.InvariantCulture);
+        await row.Locator(".name").ClickAsync();
+        var drawer = page.GetByRole(AriaRole.Dialog);
+        var pid = await drawer.Locator("tr", new() { HasText = "executable.pid" }).Locator("td").InnerTextAsync();
+        await drawer.GetByRole(AriaRole.Button, new() { Name = "Close" }).ClickAsync();
+        using (var worker = Process.GetProcessById(int.Parse(pid, CultureInfo.InvariantCulture))) worker.Kill();
+        await Expect(row.GetByTestId("restarts")).ToHaveTextAsync($"{restarts + 1}", new() { Timeout = 30_000 });
+        await Expect(row.GetByText("Running", new() { Exact = true })).ToBeVisibleAsync(new() { Timeout = 30_000 });
+        await row.GetByRole(AriaRole.Link, new() { Name = "Console logs" }).ClickAsync();
+        await Expect(page.Locator(".console .line", new() { HasText = "Now listening" })).ToHaveCountAsync(2 * (restarts + 2), new() { Timeout = 30_000 }); // two addresses a start
+
+        await GoAsync("Metrics");
+        await page.GetByText("patterns.queue.depth", new() { Exact = true }).ClickAsync(new() { Timeout = 30_000 });
+        await Expect(page.GetByTestId("chart").Locator("circle").First).ToBeVisibleAsync(s_exported);
+        await ShootWideAndNarrowAsync(page, "chart");
+        Assert.Empty(system.Browser.Errors);
+
+        Task GoAsync(string name) => page.GetByRole(AriaRole.Navigation, new() { Name = "Pages" }).GetByText(name, new() { Exact = true }).ClickAsync();
     }
 
     [Fact]
@@ -77,7 +127,7 @@ public sealed class DashboardTests(DashboardSystem system) : IClassFixture<Dashb
         await page.Locator(".console .line").Nth(2).WaitForAsync();
         var now = TimeProvider.System.GetLocalNow().TimeOfDay;
 
-        var written = TimeSpan.Parse(await page.Locator(".console .line .time").Nth(2).InnerTextAsync(), System.Globalization.CultureInfo.InvariantCulture);
+        var written = TimeSpan.Parse(await page.Locator(".console .line .time").Nth(2).InnerTextAsync(), CultureInfo.InvariantCulture);
         Assert.InRange(now - written, TimeSpan.Zero, s_soon);
         Assert.Empty(system.Browser.Errors);
     }
@@ -161,6 +211,20 @@ public sealed class DashboardTests(DashboardSystem system) : IClassFixture<Dashb
     }
 
     private HttpClient Client() => new(new HttpClientHandler { AllowAutoRedirect = false }) { BaseAddress = system.Address };
+
+    private static async Task ShootWideAndNarrowAsync(IPage page, string name)
+    {
+        await ShootFittingAsync(page, $"{name}-1280-light");
+        await page.SetViewportSizeAsync(400, 900);
+        await ShootFittingAsync(page, $"{name}-400-light");
+        await page.SetViewportSizeAsync(1280, 900);
+    }
+
+    private static async Task ShootFittingAsync(IPage page, string name)
+    {
+        await ShootAsync(page, name);
+        Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= window.innerWidth"), $"{name} is wider than its window.");
+    }
 
     private static async Task ShootAsync(IPage page, string name)
     {

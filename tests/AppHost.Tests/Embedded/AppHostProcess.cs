@@ -48,6 +48,10 @@ internal sealed class AppHostProcess : IAsyncDisposable
             .Select(c => int.Parse(c[3], System.Globalization.CultureInfo.InvariantCulture))];
     }
 
+    /// <summary>Gets the last URL of a resource in that table.</summary>
+    public Uri Url(string resource) => new(_lines.Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .First(c => c is [_, "Running", ..] && c[0].StartsWith($"{resource}-", StringComparison.Ordinal))[^1]);
+
     public void Signal(PosixSignal signal, IEnumerable<int> alsoTo)
     {
         foreach (var pid in alsoTo.Prepend(_process.Id))

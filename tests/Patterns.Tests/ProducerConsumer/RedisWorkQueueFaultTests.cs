@@ -148,13 +148,13 @@ public sealed class RedisWorkQueueFaultTests(SharedRedis shared)
         var held = await queue.ReserveAsync(1, TestStop);
         await server.KillAsync();
 
-        foreach (var call in (Func<Task>[])
+        var errors = await Task.WhenAll(((Func<Task>[])
             [
                 async () => await queue.EnqueueAsync(new WorkItem<string>("y"), TestStop), async () => await queue.TryReserveAsync(1, TestStop),
                 async () => await held[0].AckAsync(cancellationToken: TestStop), async () => await queue.LedgerAsync(TestStop),
                 async () => await queue.WaitForEndAsync(held[0].Id, TestStop),
-            ])
-            Assert.True(await Record.ExceptionAsync(call) is RedisException or TimeoutException);
+            ]).Select(call => Record.ExceptionAsync(call).AsTask()));
+        Assert.All(errors, error => Assert.True(error is RedisException or TimeoutException, $"{error}"));
         await held[0].DisposeAsync(); // does not throw: its lease gives it back
     }
 

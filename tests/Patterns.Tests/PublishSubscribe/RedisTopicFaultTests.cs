@@ -74,7 +74,7 @@ public sealed class RedisTopicFaultTests
         await Eventually.TrueAsync(() => subscription.Ledger.Published == 1, s_limit, () => $"{subscription.Ledger}");
 
         await server.KillAsync();
-        for (var i = 2; i <= 6; i++) await TryPublishAsync(publisher, i);
+        await Task.WhenAll(Enumerable.Range(2, 5).Select(i => TryPublishAsync(publisher, i)));
         await server.RestartAsync();
         var sent = 6;
         await Eventually.TrueAsync(async () =>

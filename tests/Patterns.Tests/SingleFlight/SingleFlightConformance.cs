@@ -38,6 +38,7 @@ public abstract partial class SingleFlightConformance
         var calls = Enumerable.Range(0, Callers).Select(i => host.RunAsync(i, "key", $"{i}")).ToList();
         var run = await Work.NextAsync();
         await host.WaitingAsync(Callers);
+        await RegisteredAsync(host, "key"); // a process that asks after the run is answered by another
         run.Return("value");
 
         var results = await Task.WhenAll(calls);
