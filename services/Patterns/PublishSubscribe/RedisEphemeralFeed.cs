@@ -11,13 +11,14 @@ internal sealed class RedisEphemeralFeed<T> : IAsyncDisposable
     private const int MaxPublishers = 4_096;
 
     private readonly IPayloadCodec<T> _codec;
+    private readonly TopicTelemetry _telemetry;
     private readonly ChannelMessageQueue _messages;
     private readonly Dictionary<string, (long Number, long Seen)> _publishers = [];
     private TopicPosition _at;
 
-    public RedisEphemeralFeed(ChannelMessageQueue messages, IPayloadCodec<T> codec, RedisTopicOptions options, TopicPosition begin, TimeProvider clock)
+    public RedisEphemeralFeed(ChannelMessageQueue messages, IPayloadCodec<T> codec, RedisTopicOptions options, TopicPosition begin, TimeProvider clock, TopicTelemetry telemetry)
     {
-        (_messages, _codec, _at) = (messages, codec, begin);
+        (_messages, _codec, _at, _telemetry) = (messages, codec, begin, telemetry);
         Ring = new(options.Buffer, begin, clock);
         messages.OnMessage(Take); // one after the other, in order
     }
@@ -50,7 +51,8 @@ internal sealed class RedisEphemeralFeed<T> : IAsyncDisposable
             var publisher = System.Text.Encoding.ASCII.GetString(rest[..end]);
             rest = rest[(end + 1)..];
             Count(publisher, RedisTopicEnvelope.TakeNumber(ref rest));
-            var (subject, message) = RedisTopicEnvelope.Decode(rest, _codec);
+            var (subject, message, sender) = RedisTopicEnvelope.Decode(rest, _codec);
+            _telemetry.Received([sender]);
             Push(new TopicItem<T>(Next(1), subject, message));
         }
         catch (FormatException)

@@ -36,7 +36,7 @@ public sealed class RedisEphemeralTopic<T> : ITopic<T>
         _channel = RedisChannel.Literal($"{RedisTopicLog.TagOf(name, options)}:messages");
         var begin = new TopicPosition((clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond, 0);
         _feed = new(async cancellationToken => new RedisEphemeralFeed<T>(
-            await _redis.SubscribeAsync(_channel).WaitAsync(cancellationToken).ConfigureAwait(false), codec, options, begin, clock));
+            await _redis.SubscribeAsync(_channel).WaitAsync(cancellationToken).ConfigureAwait(false), codec, options, begin, clock, _telemetry));
     }
 
     /// <inheritdoc/>
@@ -48,7 +48,7 @@ public sealed class RedisEphemeralTopic<T> : ITopic<T>
     {
         CheckOpen(subject);
         using var span = _telemetry.StartSend(1);
-        var (number, sending) = Send(RedisTopicEnvelope.Encode(message, subject, _codec, Name));
+        var (number, sending) = Send(RedisTopicEnvelope.Encode(message, subject, _codec, Name, TopicTelemetry.Sender));
         await sending.WaitAsync(cancellationToken).ConfigureAwait(false);
         return new TopicPosition(0, number);
     }
@@ -61,7 +61,7 @@ public sealed class RedisEphemeralTopic<T> : ITopic<T>
         using var span = _telemetry.StartSend(messages.Length);
         var sending = new Task[messages.Length];
         var number = 0L;
-        for (var i = 0; i < sending.Length; i++) (number, sending[i]) = Send(RedisTopicEnvelope.Encode(messages.Span[i], subject, _codec, Name));
+        for (var i = 0; i < sending.Length; i++) (number, sending[i]) = Send(RedisTopicEnvelope.Encode(messages.Span[i], subject, _codec, Name, TopicTelemetry.Sender));
         await Task.WhenAll(sending).WaitAsync(cancellationToken).ConfigureAwait(false);
         return new TopicPosition(0, number);
     }

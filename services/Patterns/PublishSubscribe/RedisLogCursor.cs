@@ -1,10 +1,13 @@
+using System.Diagnostics;
 using DistributedPatterns.Payloads;
 
 namespace DistributedPatterns.PublishSubscribe;
 
 /// <summary>Follows the log, and notices what is missing in it.</summary>
-internal sealed class RedisLogCursor<T>(IPayloadCodec<T> codec, TopicPosition at)
+internal sealed class RedisLogCursor<T>(IPayloadCodec<T> codec, TopicPosition at, TopicTelemetry telemetry)
 {
+    private readonly List<ActivityContext> _senders = [];
+
     /// <summary>Gets where it is.</summary>
     public TopicPosition At { get; private set; } = at;
 
@@ -12,6 +15,7 @@ internal sealed class RedisLogCursor<T>(IPayloadCodec<T> codec, TopicPosition at
     public void Follow(LogReply reply, List<TopicItem<T>> items)
     {
         var head = reply.Head;
+        _senders.Clear();
         if (At.Generation == 0) At = At with { Generation = head.Generation }; // there was nothing yet
         var isLost = head.Generation != At.Generation || head.Sequence < At.Sequence;
         foreach (var entry in reply.Entries)
@@ -26,6 +30,7 @@ internal sealed class RedisLogCursor<T>(IPayloadCodec<T> codec, TopicPosition at
             items.Add(Read(position, rest));
             (At, isLost) = (position, false);
         }
+        telemetry.Received(_senders);
         if (!isLost) return;
         // Another generation is read from its beginning, whatever the clock was then.
         At = head.Generation != At.Generation ? new TopicPosition(head.Generation, 0) : head;
@@ -36,7 +41,8 @@ internal sealed class RedisLogCursor<T>(IPayloadCodec<T> codec, TopicPosition at
     {
         try
         {
-            var (subject, message) = RedisTopicEnvelope.Decode(envelope, codec);
+            var (subject, message, sender) = RedisTopicEnvelope.Decode(envelope, codec);
+            _senders.Add(sender);
             return new TopicItem<T>(position, subject, message);
         }
         catch (FormatException)

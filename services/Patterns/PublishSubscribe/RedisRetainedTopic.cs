@@ -66,7 +66,7 @@ public sealed class RedisRetainedTopic<T> : ITopic<T>, IRelayedTopic
     {
         CheckOpen(subject);
         using var span = _telemetry.StartSend(1);
-        return await _appends.AddAsync(RedisTopicEnvelope.Encode(message, subject, _codec, Name), cancellationToken).ConfigureAwait(false);
+        return await _appends.AddAsync(RedisTopicEnvelope.Encode(message, subject, _codec, Name, TopicTelemetry.Sender), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -76,7 +76,7 @@ public sealed class RedisRetainedTopic<T> : ITopic<T>, IRelayedTopic
         if (messages.IsEmpty) return await _log.LastAsync(0, _options.RetryFor, cancellationToken).ConfigureAwait(false);
         using var span = _telemetry.StartSend(messages.Length);
         var envelopes = new byte[messages.Length][];
-        for (var i = 0; i < envelopes.Length; i++) envelopes[i] = RedisTopicEnvelope.Encode(messages.Span[i], subject, _codec, Name);
+        for (var i = 0; i < envelopes.Length; i++) envelopes[i] = RedisTopicEnvelope.Encode(messages.Span[i], subject, _codec, Name, TopicTelemetry.Sender);
         return (await _appends.AddAsync(envelopes, cancellationToken).ConfigureAwait(false))[^1];
     }
 
@@ -121,7 +121,7 @@ public sealed class RedisRetainedTopic<T> : ITopic<T>, IRelayedTopic
     Task<(bool IsMine, TopicPosition Position)> IRelayedTopic.RelayAsync(
         string group, string owner, TimeSpan lease, TopicPosition? position, CancellationToken cancellationToken) => _log.RelayAsync(group, owner, lease, position, cancellationToken);
 
-    private RedisLogCursor<T> Follow(TopicPosition from) => new(_codec, from);
+    private RedisLogCursor<T> Follow(TopicPosition from) => new(_codec, from, _telemetry);
 
     private async Task<TopicPosition[]> AppendInOneCallAsync(IReadOnlyList<byte[]> messages, long since)
     {

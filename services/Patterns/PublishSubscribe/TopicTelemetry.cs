@@ -26,6 +26,21 @@ internal sealed class TopicTelemetry(string topic, string variant, string system
     public Activity? StartSend(int count) => PatternsTelemetry.Source.StartActivity("send", ActivityKind.Producer, default(ActivityContext), _tags)
         ?.SetTag("messaging.operation.name", "send").SetTag("messaging.operation.type", "send").SetTag("messaging.batch.message_count", count);
 
+    /// <summary>Gets the span that messages are sent in, which whoever receives them links to.</summary>
+    public static ActivityContext Sender => Activity.Current?.Context ?? default;
+
+    /// <summary>Tells of messages that have come to this process, in a span that links to those that sent them: their traces may be over by then.</summary>
+    public void Received(IReadOnlyList<ActivityContext> senders)
+    {
+        if (senders.Count == 0 || !PatternsTelemetry.Source.HasListeners()) return;
+        var current = Activity.Current;
+        Activity.Current = null; // it is nobody's child: whoever listened first in this process has its own trace
+        var links = senders.Where(static sender => sender != default).Distinct().Select(static sender => new ActivityLink(sender));
+        PatternsTelemetry.Source.StartActivity("receive", ActivityKind.Consumer, default(ActivityContext), _tags, links)
+            ?.SetTag("messaging.operation.name", "receive").SetTag("messaging.operation.type", "receive").SetTag("messaging.batch.message_count", senders.Count).Dispose();
+        Activity.Current = current;
+    }
+
     public void Sent(int count)
     {
         if (s_sent.Enabled) s_sent.Add(count, _tags);

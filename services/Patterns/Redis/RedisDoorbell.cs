@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using StackExchange.Redis;
 
 namespace DistributedPatterns.Redis;
@@ -10,7 +9,8 @@ public sealed class RedisDoorbell : IAsyncDisposable
     private readonly ISubscriber _subscriber;
     private readonly RedisChannel _channel;
     private readonly TimeProvider _time;
-    private readonly ConcurrentDictionary<Listener, string> _listeners = [];
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, HashSet<Listener>> _listeners = new(StringComparer.Ordinal); // by the message that they listen for
     private Task? _subscribing;
 
     public RedisDoorbell(IConnectionMultiplexer redis, RedisChannel channel, TimeProvider time)
@@ -23,9 +23,13 @@ public sealed class RedisDoorbell : IAsyncDisposable
     /// <summary>Begins to listen for rings with this message. Listen first, then read, then wait: no ring falls in between.</summary>
     public Listener Listen(string message)
     {
-        var listener = new Listener(this);
-        _listeners[listener] = message;
-        if (_subscribing is null or { IsFaulted: true }) _subscribing = SubscribeAsync();
+        var listener = new Listener(this, message);
+        lock (_gate)
+        {
+            if (!_listeners.TryGetValue(message, out var same)) _listeners.Add(message, same = []);
+            same.Add(listener);
+            if (_subscribing is null or { IsFaulted: true }) _subscribing = SubscribeAsync();
+        }
         return listener;
     }
 
@@ -45,20 +49,34 @@ public sealed class RedisDoorbell : IAsyncDisposable
     private async Task SubscribeAsync()
     {
         // While Redis is away this fails, the polls go on, and the next listener tries again.
-        await _subscriber.SubscribeAsync(_channel, (_, message) =>
+        await _subscriber.SubscribeAsync(_channel, (_, message) => Ring(message!)).ConfigureAwait(false);
+    }
+
+    private void Ring(string message)
+    {
+        lock (_gate)
         {
-            foreach (var (listener, wanted) in _listeners)
-                if (wanted == message) listener.Ring();
-        }).ConfigureAwait(false);
+            if (!_listeners.TryGetValue(message, out var same)) return;
+            foreach (var listener in same) listener.Ring();
+        }
+    }
+
+    private void Leave(Listener listener, string message)
+    {
+        lock (_gate)
+        {
+            if (_listeners.TryGetValue(message, out var same) && same.Remove(listener) && same.Count == 0) _listeners.Remove(message);
+        }
     }
 
     /// <summary>One who waits.</summary>
     public sealed class Listener : IDisposable
     {
         private readonly RedisDoorbell _doorbell;
+        private readonly string _message;
         private readonly SemaphoreSlim _rung = new(0, 1);
 
-        internal Listener(RedisDoorbell doorbell) => _doorbell = doorbell;
+        internal Listener(RedisDoorbell doorbell, string message) => (_doorbell, _message) = (doorbell, message);
 
         /// <summary>Returns at the next ring, or after a random half to whole of <paramref name="atMost"/>.</summary>
         public Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken) => RingsAsync(atMost, cancellationToken);
@@ -80,7 +98,7 @@ public sealed class RedisDoorbell : IAsyncDisposable
             }
         }
 
-        public void Dispose() => _doorbell._listeners.TryRemove(this, out _);
+        public void Dispose() => _doorbell.Leave(this, _message);
 
         internal void Ring()
         {

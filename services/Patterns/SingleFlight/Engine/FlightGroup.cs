@@ -41,7 +41,7 @@ internal sealed class FlightGroup<TIn, TOut>(FlightDefinition<TIn, TOut> work, F
             table.Counts.Waiting++;
         }
         if (place == FlightRole.Led) ThreadPool.UnsafeQueueUserWorkItem(flight, preferLocal: false);
-        return WaitAsync(flight, place, call.WaitLimit, cancellationToken);
+        return call.WaitLimit is null && !cancellationToken.CanBeCanceled ? flight.WaitAsync(place) : WaitAsync(flight, place, call.WaitLimit, cancellationToken);
     }
 
     public override void Forget(string key)
@@ -90,23 +90,19 @@ internal sealed class FlightGroup<TIn, TOut>(FlightDefinition<TIn, TOut> work, F
 
     private async ValueTask<FlightResult<TOut>> WaitAsync(LocalFlight<TIn, TOut> flight, FlightRole place, TimeSpan? limit, CancellationToken cancellationToken)
     {
-        var landed = flight.Landed;
-        if (limit is not null || cancellationToken.CanBeCanceled)
+        try
         {
-            try
-            {
-                await landed.WaitAsync(limit ?? Timeout.InfiniteTimeSpan, table.Time, cancellationToken).ConfigureAwait(false);
-            }
-            catch (TimeoutException)
-            {
-                if (Leave(flight, place, timedOut: true)) throw new FlightTimeoutException(work.Name, flight.Key, limit!.Value);
-            }
-            catch (OperationCanceledException)
-            {
-                if (Leave(flight, place, timedOut: false)) throw;
-            }
+            await flight.Landed.WaitAsync(limit ?? Timeout.InfiniteTimeSpan, table.Time, cancellationToken).ConfigureAwait(false);
         }
-        return (await landed.ConfigureAwait(false)).For(place);
+        catch (TimeoutException)
+        {
+            if (Leave(flight, place, timedOut: true)) throw new FlightTimeoutException(work.Name, flight.Key, limit!.Value);
+        }
+        catch (OperationCanceledException)
+        {
+            if (Leave(flight, place, timedOut: false)) throw;
+        }
+        return await flight.WaitAsync(place).ConfigureAwait(false);
     }
 
     /// <summary>Takes a caller away, and with the last one the flight's reason to go on.</summary>

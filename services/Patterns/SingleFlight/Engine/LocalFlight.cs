@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Threading.Tasks.Sources;
 
 namespace DistributedPatterns.SingleFlight.Engine;
 
@@ -29,7 +30,8 @@ internal abstract class LocalFlight(string key) : IThreadPoolWorkItem
     public void Abandon() => _ = _gone.CancelAsync();
 }
 
-internal sealed class LocalFlight<TIn, TOut>(FlightGroup<TIn, TOut> group, string key, TIn input, TimeSpan ttl) : LocalFlight(key)
+/// <remarks>Callers with neither a limit nor a token wait on the flight itself, by <see cref="IValueTaskSource{T}"/>: nothing of their own is made for them but what wakes them.</remarks>
+internal sealed class LocalFlight<TIn, TOut>(FlightGroup<TIn, TOut> group, string key, TIn input, TimeSpan ttl) : LocalFlight(key), IValueTaskSource<FlightResult<TOut>>
 {
     private readonly TaskCompletionSource<Landing<TOut>> _landed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ActivityContext _parent = Activity.Current?.Context ?? default;
@@ -39,9 +41,25 @@ internal sealed class LocalFlight<TIn, TOut>(FlightGroup<TIn, TOut> group, strin
     /// <summary>Gets what it brings. Never faults: an error is an outcome.</summary>
     public Task<Landing<TOut>> Landed => _landed.Task;
 
+    /// <summary>Waits to the end.</summary>
+    /// <param name="place">Whether the caller started this flight or joined it.</param>
+    public ValueTask<FlightResult<TOut>> WaitAsync(FlightRole place) => new(this, (short)place);
+
     public override void Execute() => _ = group.FlyAsync(this, new FlightOrder<TIn, TOut>(group.Work, Key, input, ttl, _parent, Gone));
 
     public override void Stop() => group.Land(this, Landing<TOut>.Stopped());
 
     public void SetLanded(Landing<TOut> landing) => _landed.SetResult(landing);
+
+    ValueTaskSourceStatus IValueTaskSource<FlightResult<TOut>>.GetStatus(short place) =>
+        !Landed.IsCompleted ? ValueTaskSourceStatus.Pending : Landed.Result.IsError ? ValueTaskSourceStatus.Faulted : ValueTaskSourceStatus.Succeeded;
+
+    FlightResult<TOut> IValueTaskSource<FlightResult<TOut>>.GetResult(short place) => Landed.GetAwaiter().GetResult().For((FlightRole)place);
+
+    void IValueTaskSource<FlightResult<TOut>>.OnCompleted(Action<object?> continuation, object? state, short place, ValueTaskSourceOnCompletedFlags flags)
+    {
+        var awaiter = Landed.ConfigureAwait(flags.HasFlag(ValueTaskSourceOnCompletedFlags.UseSchedulingContext)).GetAwaiter();
+        if (flags.HasFlag(ValueTaskSourceOnCompletedFlags.FlowExecutionContext)) awaiter.OnCompleted(() => continuation(state));
+        else awaiter.UnsafeOnCompleted(() => continuation(state));
+    }
 }
