@@ -43,5 +43,10 @@ if (settings.List)
 }
 
 Console.WriteLine(Machine.Describe());
-foreach (var benchmark in patterns[settings.Pattern!](settings)) Console.WriteLine(await benchmark.RunAsync(settings));
+foreach (var (name, create) in patterns.OrderBy(pattern => pattern.Key, StringComparer.Ordinal))
+{
+    if (settings.Pattern is null) Console.WriteLine($"## {name}{Environment.NewLine}");
+    else if (settings.Pattern != name) continue;
+    foreach (var benchmark in create(settings)) Console.WriteLine(await benchmark.RunAsync(settings));
+}
 return 0;

@@ -5,6 +5,9 @@ namespace DistributedPatterns.EventLoop;
 /// <summary>One source of events of a loop, in order, bounded. Any number of threads may post.</summary>
 public sealed class TurnSource<T>
 {
+    private const int Few = 64;
+    private const int PauseAfterFew = 20; // some hundred nanoseconds
+
     private readonly Lock _gate = new();
     private readonly TurnLoop<T> _loop;
     private readonly Queue<Waiter> _waiters = new();
@@ -120,6 +123,8 @@ public sealed class TurnSource<T>
     internal int Run(int most)
     {
         if (Volatile.Read(ref _isAbandoned)) return 0;
+        // Somebody is posting: let him post some more, instead of meeting him at the lock for each event.
+        if (_next == _end && _end is > 0 and < Few) Thread.SpinWait(PauseAfterFew);
         if (_next == _end && !Take())
         {
             if (Volatile.Read(ref _isWaitedFor) == 1) AdmitWaiters();
@@ -186,7 +191,11 @@ public sealed class TurnSource<T>
     {
         lock (_gate)
         {
-            if (_count == 0) return false;
+            if (_count == 0)
+            {
+                (_next, _end) = (0, 0);
+                return false;
+            }
             (_taken, _incoming) = (_incoming, _taken);
             (_next, _end, _count) = (0, _count, 0);
             _probe = (_loop.Timings is null ? -1 : 0, _since);

@@ -4,6 +4,7 @@ using System.Globalization;
 namespace DistributedPatterns.Benchmarks.Harness;
 
 /// <summary>What the command line asks for.</summary>
+/// <param name="Pattern">The pattern whose tables to print; <see langword="null"/> for all.</param>
 internal sealed record RunSettings(string? Pattern, int Rounds, bool Quick, bool List)
 {
     public const int MinRounds = 7;
@@ -38,10 +39,9 @@ internal sealed record RunSettings(string? Pattern, int Rounds, bool Quick, bool
                     break;
             }
         }
-        if (problem is null && parsed is { Pattern: null, List: false }) problem = "Which pattern?";
         if (problem is not null)
         {
-            problem += $"{Environment.NewLine}Usage: <pattern> [--rounds n] [--quick] | --list. Patterns: {string.Join(", ", patterns)}.";
+            problem += $"{Environment.NewLine}Usage: [<pattern>] [--rounds n] [--quick] | --list. Without a pattern all run: {string.Join(", ", patterns)}.";
             return false;
         }
         settings = parsed;
