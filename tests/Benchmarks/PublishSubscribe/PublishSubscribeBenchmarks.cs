@@ -24,7 +24,7 @@ internal static class PublishSubscribeBenchmarks
 
     private static Throughput InProcess(int subscribers, int operations)
     {
-        var title = string.Create(CultureInfo.InvariantCulture, $"Publish-subscribe in process: {subscribers} subscribers that each get everything");
+        var title = string.Create(CultureInfo.InvariantCulture, $"Publish-subscribe in process: {subscribers} {(subscribers == 1 ? "subscriber that gets" : "subscribers that each get")} everything");
         List<ThroughputContender> contenders =
         [
             new OurChannelTopic("ours (ChannelTopic, one by one)", operations, subscribers, batch: 1),
