@@ -51,7 +51,8 @@ public abstract partial class ResourcePoolConformance
         for (var i = 0; i < 20; i++) await host.PassAsync(s_step);
 
         var stats = await host.AssertAddsUpAsync(Resources);
-        Assert.Equal((1, 2), (stats.Ledger.Open, stats.Counters.ClosedBecause[CloseReason.Idle]));
+        Assert.InRange(stats.Ledger.Opened, 3, 4); // one more when somebody looked for an idle one while three were lent
+        Assert.Equal((1, stats.Ledger.Opened - 1), (stats.Ledger.Open, stats.Counters.ClosedBecause[CloseReason.Idle]));
     }
 
     [Fact(Timeout = HangLimit)]
