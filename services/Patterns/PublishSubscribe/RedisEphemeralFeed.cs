@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using DistributedPatterns.Payloads;
 using DistributedPatterns.PublishSubscribe.Engine;
 using StackExchange.Redis;
@@ -52,7 +53,7 @@ internal sealed class RedisEphemeralFeed<T> : IAsyncDisposable
             rest = rest[(end + 1)..];
             Count(publisher, RedisTopicEnvelope.TakeNumber(ref rest));
             var (subject, message, sender) = RedisTopicEnvelope.Decode(rest, _codec);
-            _telemetry.Received([sender]);
+            _telemetry.Received(new ReadOnlySpan<ActivityContext>(in sender));
             Push(new TopicItem<T>(Next(1), subject, message));
         }
         catch (FormatException)

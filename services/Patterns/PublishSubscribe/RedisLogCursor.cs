@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using DistributedPatterns.Payloads;
 
 namespace DistributedPatterns.PublishSubscribe;
@@ -30,7 +31,7 @@ internal sealed class RedisLogCursor<T>(IPayloadCodec<T> codec, TopicPosition at
             items.Add(Read(position, rest));
             (At, isLost) = (position, false);
         }
-        telemetry.Received(_senders);
+        telemetry.Received(CollectionsMarshal.AsSpan(_senders));
         if (!isLost) return;
         // Another generation is read from its beginning, whatever the clock was then.
         At = head.Generation != At.Generation ? new TopicPosition(head.Generation, 0) : head;

@@ -30,14 +30,14 @@ internal sealed class TopicTelemetry(string topic, string variant, string system
     public static ActivityContext Sender => Activity.Current?.Context ?? default;
 
     /// <summary>Tells of messages that have come to this process, in a span that links to those that sent them: their traces may be over by then.</summary>
-    public void Received(IReadOnlyList<ActivityContext> senders)
+    public void Received(ReadOnlySpan<ActivityContext> senders)
     {
-        if (senders.Count == 0 || !PatternsTelemetry.Source.HasListeners()) return;
+        if (senders.IsEmpty || !PatternsTelemetry.Source.HasListeners()) return;
         var current = Activity.Current;
         Activity.Current = null; // it is nobody's child: whoever listened first in this process has its own trace
-        var links = senders.Where(static sender => sender != default).Distinct().Select(static sender => new ActivityLink(sender));
+        var links = senders.ToArray().Where(static sender => sender != default).Distinct().Select(static sender => new ActivityLink(sender));
         PatternsTelemetry.Source.StartActivity("receive", ActivityKind.Consumer, default(ActivityContext), _tags, links)
-            ?.SetTag("messaging.operation.name", "receive").SetTag("messaging.operation.type", "receive").SetTag("messaging.batch.message_count", senders.Count).Dispose();
+            ?.SetTag("messaging.operation.name", "receive").SetTag("messaging.operation.type", "receive").SetTag("messaging.batch.message_count", senders.Length).Dispose();
         Activity.Current = current;
     }
 

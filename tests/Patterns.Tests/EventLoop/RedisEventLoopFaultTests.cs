@@ -47,6 +47,21 @@ public sealed class RedisEventLoopFaultTests(SharedRedis shared)
     [Theory(Timeout = HangLimit)]
     [InlineData(RedisKind.Redis)]
     [InlineData(RedisKind.Garnet)]
+    public async Task Owner_ThatJoins_HasItsShareLongBeforeARenewalIsDue(RedisKind kind)
+    {
+        // Renewed no sooner than after a sixth of this.
+        await using var cluster = await LoopCluster.StartAsync(await shared.OfAsync(kind), 1, _handlers.All, options => options.Lease = TimeSpan.FromMinutes(5));
+        await cluster.UntilAsync(status => status.Partitions.All(one => one.Owner is not null));
+
+        await cluster.AddRunnerAsync("other");
+
+        await cluster.UntilAsync(status => status.Partitions.All(one => one.Owner is not null) && status.Partitions.Select(one => one.Owner).Distinct().Count() == 2)
+            .WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestStop);
+    }
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData(RedisKind.Redis)]
+    [InlineData(RedisKind.Garnet)]
     public async Task Owner_IsCutOffInTheMiddleOfAnEvent_AnotherOneHandlesItAndItCountsOnce(RedisKind kind)
     {
         await using var cluster = await LoopCluster.StartAsync(await shared.OfAsync(kind), 1, _handlers.All, options => (options.Lease, options.Partitions) = (s_lease, 1));
