@@ -3,10 +3,10 @@
 --       2 line(zset "instance ticket" -> score) 3 instances(zset instance -> expiryMs)                                             {tag}
 -- ARGV: 1 op 2 instance (new for each stay) 3 limit 4 leaseMs, then
 --   join                   begins a stay; all others need one that is not over
---   beat ticket..          renews, and lines up with tickets (whole numbers of the instance's own, rising) that have no permit and no place yet
+--   beat ticket..          renews, and lines up with tickets (whole numbers of the instance's own, rising) that have no permit and no place yet;
+--                          -ticket leaves the line (a permit that it was granted meanwhile is in the answer: release it)
 --   pass number token      somebody of this instance comes first: he gets the permit in place of its holder, under a new token
 --   release number token.. gives them back: close what was open under them first
---   cancel ticket          leaves the line, or gives back what was granted meanwhile
 --   leave                  ends the stay
 --   clear id               begins a generation; the same id begins it once
 --   stats -> {0, waiting, generation, held, 0, processes, granted, released, expired, fenced}
@@ -92,8 +92,10 @@ elseif not live[me] then
 elseif op == 'beat' then
   began = call('ZCARD', LINE) == 0
   for i = 5, #ARGV do
-    local who = me .. ' ' .. ARGV[i]
-    if not holders[who] and not call('ZSCORE', LINE, who) then
+    local who = me .. ' ' .. string.gsub(ARGV[i], '^-', '')
+    if string.sub(ARGV[i], 1, 1) == '-' then
+      call('ZREM', LINE, who)
+    elseif not holders[who] and not call('ZSCORE', LINE, who) then
       set('#place', fmt(math.max(number('#place') + 1, us)))
       call('ZADD', LINE, state['#place'], who)
     end
@@ -121,13 +123,6 @@ elseif op == 'pass' then
       free(place, '#released')
       grant(place, first)
     end
-  end
-elseif op == 'cancel' then
-  local who = me .. ' ' .. ARGV[5]
-  call('ZREM', LINE, who)
-  if holders[who] then
-    free(holders[who], '#released')
-    held = held - 1
   end
 elseif op == 'clear' then
   if state['#cleared'] ~= ARGV[5] then

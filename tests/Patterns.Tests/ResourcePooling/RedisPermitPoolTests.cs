@@ -60,6 +60,30 @@ public abstract class RedisPermitPoolTests(SharedRedis shared, RedisKind kind) :
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task Acquire_LeftAtAnyPointOfItsWay_LeavesNoPlaceInLine()
+    {
+        const int Callers = 8;
+        const int Rounds = 200;
+        await using var host = await CreateAsync(1);
+        await using var held = await host.AcquireAsync(); // so a place left behind is never granted, and stays
+
+        await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(async () =>
+        {
+            var random = new Random(caller);
+            for (var round = 0; round < Rounds; round++)
+            {
+                using var leave = new CancellationTokenSource();
+                var call = host.Pool.AcquireAsync(TimeSpan.FromMinutes(1), leave.Token).AsTask();
+                for (var yields = random.Next(100); yields > 0; yields--) await Task.Yield();
+                await leave.CancelAsync();
+                await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
+            }
+        }, TestStop)));
+
+        await host.WaitingAsync(0);
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task Acquire_InSeveralProcessesAtOnce_NeverOpensMoreThanThePermits()
     {
         const int Callers = 8;

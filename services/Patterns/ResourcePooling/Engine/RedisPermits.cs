@@ -17,6 +17,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
 
     private readonly Lock _gate = new();
     private readonly SortedDictionary<long, Waiting> _line = []; // by ticket
+    private readonly HashSet<long> _left = []; // tickets that the server may still have in line
     private readonly HashSet<long> _held = []; // by ticket
     private readonly HashSet<long> _releasing = []; // by ticket
     private readonly HashSet<int> _passing = []; // by number: what is open under these may be handed on
@@ -27,7 +28,8 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     private readonly ILogger _logger;
     private readonly string _pool;
     private readonly RedisRetry _retry;
-    // The script looks at everything in each call, so callers that come at the same time share one.
+    // The script looks at everything in each call, so callers that come at the same time share one. One goes after the other:
+    // a call that lines a ticket up must not arrive after the one that says that its caller has left.
     private readonly CallBatcher<PermitSession, RedisPermitReply?> _beats;
     private readonly CallBatcher<HeldPermit, bool> _releases;
     private volatile PermitSession? _session; // null until the server has let this process in
@@ -92,10 +94,11 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             lock (_gate)
             {
                 isMine = !_line.Remove(waiting.Ticket);
-                if (!isMine) _releasing.Add(waiting.Ticket);
+                if (!isMine) _left.Add(waiting.Ticket);
+                session = _session;
             }
             if (isMine) return await waiting.Task.ConfigureAwait(false); // it came at the last moment
-            _ = GiveUpAsync(waiting.Ticket);
+            if (session is not null) _ = _beats.AddAsync(session, CancellationToken.None);
             cancellationToken.ThrowIfCancellationRequested();
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
             return null;
@@ -177,7 +180,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             if (session is null || session.IsOver) session = await JoinAsync().ConfigureAwait(false);
             if (session is not null)
             {
-                var reply = await BeatAsync(session).ConfigureAwait(false);
+                var reply = await _beats.AddAsync(session, CancellationToken.None).ConfigureAwait(false);
                 // Not on this task's own time: closing a resource may take as long as it likes.
                 if (reply is not null && _caring.IsCompleted) _caring = Task.Run(() => CareAsync(reply), CancellationToken.None);
             }
@@ -212,6 +215,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         var session = new PermitSession(instance, _options.LocalLease, sentAt, _time, Lose);
         lock (_gate)
         {
+            _left.Clear();
             _held.Clear();
             _passing.Clear();
             _releasing.Clear();
@@ -238,15 +242,16 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         }
     }
 
-    /// <summary>Renews, and lines up for all who wait here.</summary>
+    /// <summary>Renews, lines up for all who wait here, and takes those out of line who have left.</summary>
     private async Task<RedisPermitReply?> BeatAsync(PermitSession session)
     {
-        RedisValue[] tickets;
-        lock (_gate) tickets = [.. _line.Keys];
+        long[] inLine, left;
+        lock (_gate) (inLine, left) = ([.. _line.Keys], [.. _left]);
         var sentAt = _time.GetTimestamp();
         try
         {
-            var reply = await _script.CallAsync("beat", session.Instance, tickets).ConfigureAwait(false);
+            var reply = await _script.CallAsync("beat", session.Instance, [.. inLine.Concat(left.Select(ticket => -ticket)).Select(ticket => (RedisValue)ticket)]).ConfigureAwait(false);
+            lock (_gate) _left.ExceptWith(left);
             Apply(session, reply, sentAt);
             return reply;
         }
@@ -343,20 +348,6 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             _generation = generation;
         }
         if (before is { } known && known != generation) await Pool.ClearHereAsync().ConfigureAwait(false);
-    }
-
-    private async Task GiveUpAsync(long ticket)
-    {
-        try
-        {
-            var sentAt = _time.GetTimestamp();
-            if (_session is { } session) Apply(session, await _script.CallAsync("cancel", session.Instance, ticket).ConfigureAwait(false), sentAt);
-        }
-        catch (Exception e) when (IsNoAnswer(e))
-        {
-            // It keeps its place, is granted a permit in its turn, and gives it back then.
-        }
-        lock (_gate) _releasing.Remove(ticket);
     }
 
     private async Task ReleaseAsync(PermitSession session, List<HeldPermit> permits)
