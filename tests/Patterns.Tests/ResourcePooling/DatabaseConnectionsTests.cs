@@ -1,6 +1,7 @@
 using System.Data.Common;
 using DistributedPatterns.ResourcePooling;
 using DistributedPatterns.ResourcePooling.Work;
+using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Options;
 
 namespace DistributedPatterns.Tests.ResourcePooling;
@@ -72,7 +73,7 @@ public sealed class DatabaseConnectionsTests : IDisposable
     private DatabaseConnections NewDatabase(string kind)
     {
         var postgres = kind == "PostgreSQL" ? Environment.GetEnvironmentVariable("PATTERNS_POSTGRES") : null;
-        Assert.SkipWhen(kind == "PostgreSQL" && string.IsNullOrEmpty(postgres), "PATTERNS_POSTGRES has no connection string.");
+        if (kind == "PostgreSQL" && string.IsNullOrEmpty(postgres)) MissingServer.Skip("PATTERNS_POSTGRES has no connection string of a PostgreSQL.");
         return new DatabaseConnections(Options.Create(new DatabaseOptions { PostgreSql = postgres, SqliteFile = Path.Combine(_folder.FullName, "uses.db") }), Guid.NewGuid().ToString("N"));
     }
 }
