@@ -16,7 +16,7 @@ public abstract partial class ScatterGatherConformance
             Interlocked.Increment(ref begun);
             if (item == 3)
             {
-                await Eventually.TrueAsync(() => crowd.Now >= 2, s_soon, () => "nobody else runs");
+                await Eventually.TrueAsync(() => crowd.Now == 3, s_soon, () => $"{crowd.Now} others run");
                 throw new IOException("The disk is gone.");
             }
             crowd.Enter();
