@@ -58,8 +58,9 @@ internal sealed class RunFolder : IDisposable
 
     public void Dispose()
     {
-        TryDelete(_path);
+        var isDeleted = TryDelete(_path);
         _locks.ForEach(l => l.Dispose());
+        if (!isDeleted) LeaveToTheNextRun(_path);
     }
 
     private static void DeleteDead(string root)
@@ -67,11 +68,14 @@ internal sealed class RunFolder : IDisposable
         foreach (var lockFile in Directory.EnumerateFiles(root, "run-*.lock"))
         {
             var path = Path.ChangeExtension(lockFile, null);
-            using var lease = TryLock(path);
-            if (lease is not null)
+            if (TryLock(path) is not { } lease)
             {
-                TryDelete(path);
+                continue;
             }
+
+            var isDeleted = TryDelete(path);
+            lease.Dispose();
+            if (!isDeleted) LeaveToTheNextRun(path);
         }
     }
 
@@ -87,7 +91,8 @@ internal sealed class RunFolder : IDisposable
         }
     }
 
-    private static void TryDelete(string path)
+    /// <returns>False when some process still writes there.</returns>
+    private static bool TryDelete(string path)
     {
         try
         {
@@ -99,8 +104,22 @@ internal sealed class RunFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Some process still writes there. Without its lock the folder would never be deleted, so make the next run try again.
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Without its lock file the folder would never be deleted, and the file goes when the lock does.</summary>
+    private static void LeaveToTheNextRun(string path)
+    {
+        try
+        {
             File.WriteAllText(path + ".lock", "");
+        }
+        catch (IOException)
+        {
+            // Another run has it already.
         }
     }
 }

@@ -12,7 +12,7 @@ namespace DistributedPatterns.Tests;
 /// <summary>The whole system, once for all tests of a class, on free ports.</summary>
 public class RunningSystem : IAsyncLifetime
 {
-    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromMinutes(3);
 
     private MachineLock? _lock;
     private IDistributedApplicationTestingBuilder? _builder;

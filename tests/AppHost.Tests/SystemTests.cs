@@ -5,7 +5,7 @@ namespace DistributedPatterns.Tests;
 /// <summary>What both hosts promise of the whole system.</summary>
 public sealed class SystemTests(RunningSystem system) : IClassFixture<RunningSystem>, IAsyncLifetime
 {
-    private readonly CancellationTokenSource _limit = RunningSystem.Limit(TimeSpan.FromSeconds(60));
+    private readonly CancellationTokenSource _limit = RunningSystem.Limit(TimeSpan.FromMinutes(2));
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;
 
@@ -36,8 +36,12 @@ public sealed class SystemTests(RunningSystem system) : IClassFixture<RunningSys
         foreach (var name in new[] { "gateway", "producer", "worker", "reducer" })
         {
             using var client = system.App.CreateHttpClient(name, "http");
-            using var response = await client.GetAsync(new Uri("/health", UriKind.Relative), _limit.Token);
-            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            // Another test may just have killed Redis, and clients look for it less and less often.
+            while (await client.GetAsync(new Uri("/health", UriKind.Relative), _limit.Token) is { StatusCode: not HttpStatusCode.OK } response)
+            {
+                response.Dispose();
+                await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, _limit.Token);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ namespace DistributedPatterns.Tests;
 /// <remarks>The system drops the lock with its process, however that ends.</remarks>
 internal sealed class MachineLock : IAsyncDisposable
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(60);
     private static readonly TimeSpan s_pollEvery = TimeSpan.FromMilliseconds(100);
 
     private readonly FileStream _file;

@@ -23,6 +23,8 @@ internal sealed class Browser : IAsyncDisposable
             Assert.Fail($"There is no browser at '{path}'. Set CHROMIUM.");
         }
 
+        // A page that is opened for the first time takes its time on a busy machine; what must come soon says so itself.
+        Assertions.SetDefaultExpectTimeout(60_000);
         var playwright = await Playwright.CreateAsync();
         return new(playwright, await playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"] }));
     }

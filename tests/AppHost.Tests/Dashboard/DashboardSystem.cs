@@ -40,7 +40,13 @@ public sealed partial class DashboardSystem : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        if (_host is not null) await _host.DisposeAsync();
+        if (_host is not null)
+        {
+            using var limit = RunningSystem.Limit(s_limit);
+            if (!OperatingSystem.IsWindows()) await _host.StopAsync(limit.Token); // with its services, before another suite has the machine
+            await _host.DisposeAsync();
+        }
+
         if (_browser is not null) await _browser.DisposeAsync();
         if (_machine is not null) await _machine.DisposeAsync();
     }

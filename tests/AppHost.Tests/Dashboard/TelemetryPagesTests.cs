@@ -36,8 +36,8 @@ public sealed class TelemetryPagesTests : IAsyncLifetime
         await Expect(page.GetByText("second")).ToBeVisibleAsync(); // by itself
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Pause" }).ClickAsync();
-        await LogAsync("third", 9);
         await page.GetByRole(AriaRole.Button, new() { Name = "Resume" }).WaitForAsync();
+        await LogAsync("third", 9);
         await Expect(page.GetByText("third")).ToHaveCountAsync(0);
         await page.GetByRole(AriaRole.Button, new() { Name = "Resume" }).ClickAsync();
         await Expect(page.GetByText("third")).ToBeVisibleAsync();

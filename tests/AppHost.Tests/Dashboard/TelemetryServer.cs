@@ -103,7 +103,8 @@ internal sealed class TelemetryServer : IAsyncDisposable
 
             public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
             {
-                if (IsEnabled(logLevel)) log.Lines.Enqueue($"{category}: {formatter(state, exception)} {exception}");
+                // That the machine is busy is no problem of the server's.
+                if (IsEnabled(logLevel) && eventId.Name != "HeartbeatSlow") log.Lines.Enqueue($"{category}: {formatter(state, exception)} {exception}");
             }
         }
     }

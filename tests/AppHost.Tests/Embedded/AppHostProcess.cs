@@ -40,21 +40,31 @@ internal sealed class AppHostProcess : IAsyncDisposable
 
     public string Output => string.Join(Environment.NewLine, _lines);
 
+    // Where the start takes long, there is another table before it.
+    private IEnumerable<string[]> HealthyRows => _lines.SkipWhile(line => !line.StartsWith("All healthy after", StringComparison.Ordinal))
+        .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(columns => columns is [_, "Running", _, _, ..]);
+
     /// <summary>Gets the processes in the table that is printed once all are healthy.</summary>
     public async Task<IReadOnlyList<int>> HealthyAsync(CancellationToken cancellationToken)
     {
         await UntilAsync(() => Output.Contains("Ctrl+C stops everything", StringComparison.Ordinal), cancellationToken);
-        return [.. _lines.Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(c => c is [_, "Running", "Healthy", _, ..])
-            .Select(c => int.Parse(c[3], System.Globalization.CultureInfo.InvariantCulture))];
+        return [.. HealthyRows.Where(c => c[2] == "Healthy").Select(c => int.Parse(c[3], System.Globalization.CultureInfo.InvariantCulture))];
     }
 
     /// <summary>Gets the last URL of a resource in that table.</summary>
-    public Uri Url(string resource) => new(_lines.Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-        .First(c => c is [_, "Running", ..] && c[0].StartsWith($"{resource}-", StringComparison.Ordinal))[^1]);
+    public Uri Url(string resource) => new(HealthyRows.First(c => c[0].StartsWith($"{resource}-", StringComparison.Ordinal))[^1]);
+
+    /// <summary>Stops it as Ctrl+C does, and waits until it has ended.</summary>
+    public Task<int> StopAsync(CancellationToken cancellationToken)
+    {
+        if (!_process.HasExited) Signal(PosixSignal.SIGTERM, []);
+        return ExitAsync(cancellationToken);
+    }
 
     public void Signal(PosixSignal signal, IEnumerable<int> alsoTo)
     {
-        foreach (var pid in alsoTo.Prepend(_process.Id))
+        // The AppHost last: it ends the others.
+        foreach (var pid in alsoTo.Append(_process.Id))
         {
             Assert.Equal(0, Kill(pid, signal == PosixSignal.SIGINT ? 2 : 15));
         }

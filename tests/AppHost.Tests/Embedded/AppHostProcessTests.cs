@@ -16,7 +16,7 @@ public sealed class AppHostProcessTests : IAsyncLifetime
     {
         _lock = await MachineLock.TakeAsync(TestContext.Current.CancellationToken);
         // Only now: another suite may have had the lock for longer than a test may take.
-        (_limit, _runsBefore) = (RunningSystem.Limit(TimeSpan.FromSeconds(60)), Runs());
+        (_limit, _runsBefore) = (RunningSystem.Limit(TimeSpan.FromMinutes(3)), Runs());
     }
 
     public async ValueTask DisposeAsync()

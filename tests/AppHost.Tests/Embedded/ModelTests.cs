@@ -10,7 +10,7 @@ public sealed class ModelTests
     [InlineData("a")]
     [InlineData("worker-2")]
     public void AddResource_GoodName_IsTaken(string name) =>
-        DistributedApplication.CreateBuilder([]).AddProject<Missing>(name, o => o.ExcludeLaunchProfile = true);
+        DistributedApplication.CreateBuilder(["--Dashboard=none"]).AddProject<Missing>(name, o => o.ExcludeLaunchProfile = true);
 
     [Theory]
     [InlineData("")]
@@ -23,7 +23,7 @@ public sealed class ModelTests
     public void AddResource_BadName_IsRefusedByName(string name)
     {
         var refusal = Assert.Throws<DistributedApplicationException>(
-            () => DistributedApplication.CreateBuilder([]).AddProject<Missing>(name, o => o.ExcludeLaunchProfile = true));
+            () => DistributedApplication.CreateBuilder(["--Dashboard=none"]).AddProject<Missing>(name, o => o.ExcludeLaunchProfile = true));
 
         Assert.Contains($"'{name}'", refusal.Message, StringComparison.Ordinal);
     }
@@ -31,7 +31,7 @@ public sealed class ModelTests
     [Fact]
     public void AddResource_SameNameInOtherCase_IsRefused()
     {
-        var builder = DistributedApplication.CreateBuilder([]);
+        var builder = DistributedApplication.CreateBuilder(["--Dashboard=none"]);
         builder.AddProject<Missing>("worker", o => o.ExcludeLaunchProfile = true);
 
         Assert.Throws<DistributedApplicationException>(() => builder.AddProject<Missing>("Worker", o => o.ExcludeLaunchProfile = true));
@@ -42,7 +42,7 @@ public sealed class ModelTests
     [InlineData(20_000, 2)]
     public async Task Start_EndpointWithoutProxy_NeedsAPortAndOneReplica(int? port, int replicas)
     {
-        var builder = DistributedApplication.CreateBuilder([]);
+        var builder = DistributedApplication.CreateBuilder(["--Dashboard=none"]);
         builder.AddProject<Missing>("server", o => o.ExcludeLaunchProfile = true)
             .WithEndpoint(port, name: "redis", isProxied: false).WithReplicas(replicas);
         await using var app = builder.Build();
@@ -55,7 +55,7 @@ public sealed class ModelTests
     [Fact]
     public async Task Start_MissingAssembly_NamesItAndTheBuild()
     {
-        var builder = DistributedApplication.CreateBuilder([]);
+        var builder = DistributedApplication.CreateBuilder(["--Dashboard=none"]);
         builder.AddProject<Missing>("worker", o => o.ExcludeLaunchProfile = true);
         await using var app = builder.Build();
 
@@ -70,7 +70,7 @@ public sealed class ModelTests
     public async Task Start_ServiceEndsBeforeItIsHealthy_FailsWithItsLastLines()
     {
         using var limit = RunningSystem.Limit(TimeSpan.FromSeconds(30));
-        var builder = DistributedApplication.CreateBuilder([]);
+        var builder = DistributedApplication.CreateBuilder(["--Dashboard=none"]);
         builder.AddProject<NotAProgram>("worker", o => o.ExcludeLaunchProfile = true)
             .WithHttpEndpoint(name: "http")
             .WithHttpHealthCheck("/health", endpointName: "http");
@@ -88,7 +88,7 @@ public sealed class ModelTests
     public void StopOrder_ComesToEachAfterItsUsers()
     {
         var model = new Model();
-        var builder = DistributedApplication.CreateBuilder([]);
+        var builder = DistributedApplication.CreateBuilder(["--Dashboard=none"]);
         var redis = Add("redis-server");
         var worker = Add("worker").WaitFor(redis);
         var gateway = Add("gateway").WaitFor(redis).WithReference(worker);

@@ -7,9 +7,9 @@ namespace DistributedPatterns.Tests;
 
 public sealed class RestartsTests : IAsyncLifetime
 {
-    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(20);
 
-    private readonly CancellationTokenSource _limit = RunningSystem.Limit(TimeSpan.FromSeconds(20));
+    private readonly CancellationTokenSource _limit = RunningSystem.Limit(TimeSpan.FromSeconds(60));
     private readonly FakeTimeProvider _time = new();
     private readonly ApplicationLifetime _lifetime = new(NullLogger<ApplicationLifetime>.Instance);
     private readonly ResourceNotificationService _notifications = new();

@@ -22,7 +22,7 @@ internal sealed class SingleFlightLoad(PatientClient client) : PatternLoad(clien
             var fences = new ConcurrentBag<long>();
             await Clients(Callers, async _ =>
             {
-                var reply = await Client.GetAsync($"{Flights}/keys/{key}?work=io:500ms", cancellationToken);
+                var reply = await Client.GetAsync($"{Flights}/keys/{key}?work=io:1s", cancellationToken);
                 var (fence, run) = (reply.GetProperty("fence").GetInt64(), reply.GetProperty("run").GetString()!);
                 Assert.Equal(run, _runs.GetOrAdd((key, fence), run));
                 fences.Add(fence);

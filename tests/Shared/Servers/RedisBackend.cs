@@ -9,7 +9,10 @@ namespace DistributedPatterns.Tests.Support;
 public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
 {
     private const string Password = "test";
+    private const int FirstPort = 10_000;
+    private const int Ports = 10_000;
     private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(30);
+    private static int s_nextPort = Random.Shared.Next(Ports);
 
     private readonly string _data = Directory.CreateTempSubdirectory("patterns-redis-").FullName;
     private readonly int _port = FreePort();
@@ -55,11 +58,23 @@ public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
         throw new InvalidOperationException(Reason);
     }
 
+    /// <summary>Gives a port on which nothing listens, below those that the system gives out by itself: nobody else gets it before the server has it, or while it is down.</summary>
     public static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = FirstPort + (int)((uint)Interlocked.Increment(ref s_nextPort) % Ports);
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, port);
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken: the next one.
+            }
+        }
     }
 
     public async Task<ConnectionMultiplexer> ConnectAsync()

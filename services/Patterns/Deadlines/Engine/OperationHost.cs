@@ -59,9 +59,16 @@ internal sealed class OperationHost(string variant, string process, int maxRunni
         }
         finally
         {
-            if (!call.HasBegun) Count(operation.Name, ref _refused, "refused");
-            else Interlocked.Decrement(ref _running);
-            if (call.HasBegun && reason != CancellationReason.None) Count(operation.Name, ref _ends[(int)reason], reason.ToString().ToLowerInvariant());
+            if (!call.HasBegun)
+            {
+                Count(operation.Name, ref _refused, "refused");
+            }
+            else
+            {
+                // In this order: what runs no more is counted.
+                if (reason != CancellationReason.None) Count(operation.Name, ref _ends[(int)reason], reason.ToString().ToLowerInvariant());
+                Interlocked.Decrement(ref _running);
+            }
         }
     }
 
