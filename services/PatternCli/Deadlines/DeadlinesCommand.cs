@@ -15,14 +15,14 @@ namespace DistributedPatterns.PatternCli.Deadlines;
 internal sealed class DeadlinesCommand : PatternCommand
 {
     private static readonly SimulatedWork s_work = new(WorkKind.Io, TimeSpan.FromMilliseconds(50));
-    private static readonly TimeSpan s_ample = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_ample = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(100); // three hops of 50 ms need more
 
     public override string Name => "deadlines";
 
     public override string Inputs => "none";
 
-    public override string Summary => "3 hops of 50 ms within 5 s, within 100 ms, and with a hop that is away once";
+    public override string Summary => "3 hops of 50 ms within 20 s, within 100 ms, and with a hop that is away once";
 
     public override async Task<int> RunAsync(CommandContext context)
     {

@@ -11,7 +11,6 @@ internal sealed class SingleFlightCommand : PatternCommand
     private const string Sample = "us-constitution.txt";
     private const int Callers = 100;
 
-    private static readonly SimulatedWork s_work = new(WorkKind.Io, TimeSpan.FromSeconds(1));
     private static readonly TimeSpan s_ttl = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(100); // the work needs longer
@@ -29,9 +28,11 @@ internal sealed class SingleFlightCommand : PatternCommand
         output.WriteLine($"{Callers} callers a key, {(context.Variant == Variants.Channel ? "in this process" : $"through {context.Gateway}")}");
         output.WriteLine();
         var key = $"{Guid.NewGuid():N}"; // nobody else's
+        // Through a gateway all of them have to connect meanwhile.
+        var work = new SimulatedWork(WorkKind.Io, TimeSpan.FromSeconds(context.Variant == Variants.Channel ? 1 : 3));
         bool[] kept =
         [
-            await ShowAsync("work of 1 s", _ => RunAsync("a"), ("led", 1), ("joined", Callers - 1)),
+            await ShowAsync($"work of {work.Duration.TotalSeconds} s", _ => RunAsync("a"), ("led", 1), ("joined", Callers - 1)),
             await ShowAsync("the same, and one leaves", i => RunAsync("b", timeout: i == 0 ? s_short : s_timeout), ("late", 1)),
             await ShowAsync("work that fails", _ => RunAsync("c", fails: true), ("failed", Callers)),
             await ShowAsync("the same key once more", _ => RunAsync("c"), ("led", 1), ("joined", Callers - 1)),
@@ -46,7 +47,7 @@ internal sealed class SingleFlightCommand : PatternCommand
         return CommandLine.Failed;
 
         Task<FlightAnswer> RunAsync(string name, TimeSpan ttl = default, TimeSpan? timeout = null, bool fails = false) =>
-            flights.RunAsync($"{key}-{name}", s_work, ttl, timeout ?? s_timeout, fails);
+            flights.RunAsync($"{key}-{name}", work, ttl, timeout ?? s_timeout, fails);
 
         async Task<bool> KeepAsync(string name) => (await RunAsync(name, s_ttl)).Role == "led";
 

@@ -27,7 +27,7 @@ internal sealed class ProcessSupervised : ISupervised
                 if (file is not null) options.Files[input] = file.FullName;
             })
             .AddTailingChildren(options =>
-                (options.Input, options.GrowEvery, options.HeartbeatLimit) = (input, TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(1)))
+                (options.Input, options.GrowEvery, options.HeartbeatLimit) = (input, TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(3)))
             .AddTaskSupervisor(options => (options.Name, options.WhenEscalated) = ("this program", EscalationPolicy.StayDown));
         var host = builder.Build();
         await host.StartAsync();

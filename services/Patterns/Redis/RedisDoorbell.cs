@@ -50,6 +50,9 @@ public sealed class RedisDoorbell : IAsyncDisposable
     {
         // While Redis is away this fails, the polls go on, and the next listener tries again.
         await _subscriber.SubscribeAsync(_channel, (_, message) => Ring(message!)).ConfigureAwait(false);
+        // Who listened before this may have missed a ring.
+        lock (_gate)
+            foreach (var listener in _listeners.Values.SelectMany(same => same)) listener.Ring();
     }
 
     private void Ring(string message)

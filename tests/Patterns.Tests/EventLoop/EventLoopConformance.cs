@@ -87,7 +87,7 @@ public abstract class EventLoopConformance
         await host.Loop.PostAsync(new PostRequest("k", Handlers.Block.With(new(1))), TestStop);
         await Handlers.Blocked.Task.WaitAsync(TestStop);
 
-        var asking = host.Loop.AskAsync(Add("k", 2), TimeSpan.FromSeconds(1), TestStop).AsTask();
+        var asking = host.Loop.AskAsync(Add("k", 2), TimeSpan.FromSeconds(3), TestStop).AsTask();
         await host.UntilAsync(_ => asking.IsCompleted);
         var late = await Assert.ThrowsAsync<AskTimedOutException>(() => asking);
         Assert.NotNull(late.Receipt);

@@ -120,10 +120,11 @@ public sealed class PartitionLogScriptTests(SharedRedis shared)
         var connections = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => server.ConnectAsync()));
         var owners = new System.Collections.Concurrent.ConcurrentDictionary<(string, string), string>();
 
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(async i =>
+        using var enough = new CancellationTokenSource();
+        var beating = Task.WhenAll(Enumerable.Range(0, 4).Select(async i =>
         {
             var database = connections[i].GetDatabase();
-            for (var beat = 0; beat < 60; beat++)
+            for (var beat = 0; beat < 60 || !enough.IsCancellationRequested; beat++)
             {
                 var reply = (RedisResult[])(await s_partitions.EvaluateAsync(database, OwnerKeys, "beat", $"p{i}", Partitions, 60_000))!;
                 foreach (var pair in ((string[])reply[0]!).Chunk(2)) Assert.Equal($"p{i}", owners.GetOrAdd((pair[0], pair[1]), $"p{i}"));
@@ -131,8 +132,14 @@ public sealed class PartitionLogScriptTests(SharedRedis shared)
             }
         }));
 
-        var list = (RedisResult[])(await s_partitions.EvaluateAsync(connections[0].GetDatabase(), OwnerKeys, "list", "", Partitions, 60_000))!;
-        Assert.Equal([2, 2, 3, 3], list.GroupBy(one => (string)one[1]!).Select(group => group.Count()).Order());
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                var list = (RedisResult[])(await s_partitions.EvaluateAsync(connections[0].GetDatabase(), OwnerKeys, "list", "", Partitions, 60_000))!;
+                return list.GroupBy(one => (string)one[1]!).Select(group => group.Count()).Order().SequenceEqual([2, 2, 3, 3]);
+            }, TimeSpan.FromSeconds(30), () => "not each has its share");
+        await enough.CancelAsync();
+        await beating;
         Assert.Equal(-1, (int)((RedisResult[])(await s_partitions.EvaluateAsync(connections[0].GetDatabase(), OwnerKeys, "list", "", Partitions + 1, 60_000))!)[0]);
         foreach (var connection in connections) await connection.DisposeAsync();
     }

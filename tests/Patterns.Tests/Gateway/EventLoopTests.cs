@@ -138,7 +138,7 @@ public sealed class EventLoopTests(SharedRedis shared)
         using var fits = await PostAsync(gateway, Variants.Distributed, "keys/a/events", Lines([.. Enumerable.Range(0, 100).Select(i => $"{i}")]));
 
         using var full = await PostAsync(gateway, Variants.Distributed, "keys/a/events", Lines("one more"));
-        using var late = await PostAsync(gateway, Variants.Distributed, "keys/b/events?wait=100ms", Lines("one"));
+        using var late = await PostAsync(gateway, Variants.Distributed, "keys/b/events?wait=2s", Lines("one"));
 
         Assert.Equal((HttpStatusCode.Accepted, HttpStatusCode.Accepted), (fits.StatusCode, late.StatusCode));
         await ProblemAssert.IsAsync(full, 503, "full", "100 of 100 events", "Capacity");

@@ -47,13 +47,15 @@ public sealed class ResourcePoolingTests(SharedRedis shared) : IAsyncDisposable
     public async Task Get_WithNothingFreeInTime_Is503WithCounts(string variant)
     {
         await using var gateway = await StartAsync(variant);
-        var holding = Enumerable.Range(0, 2).Select(_ => gateway.GetAsync($"/api/resource-pooling/{variant}/?hold=3s&timeout=10s")).ToList();
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(TestStop);
+        var holding = Enumerable.Range(0, 2).Select(_ => gateway.Http.GetAsync($"/api/resource-pooling/{variant}/?hold=30s&timeout=10s", enough.Token)).ToList();
         await UntilAsync(gateway, variant, processes => Sum(processes, "active") == 2);
 
         using var response = await GetAsync(gateway, variant, "hold=1ms&timeout=100ms");
 
         await ProblemAssert.IsAsync(response, 503, "pool-exhausted", "active", "waiting", variant == Variants.Distributed ? "2 of 2 permits" : "Capacity");
-        await Task.WhenAll(holding);
+        await enough.CancelAsync();
+        foreach (var held in holding) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held);
     }
 
     [Theory(Timeout = HangLimit)]
@@ -77,7 +79,7 @@ public sealed class ResourcePoolingTests(SharedRedis shared) : IAsyncDisposable
     {
         await using var gateway = await StartAsync(variant, ("Environment", "Development"), ("Chaos:Token", Token));
 
-        using var response = await LeakAsync(gateway, variant, "?for=2s", Token);
+        using var response = await LeakAsync(gateway, variant, "?for=5s", Token);
 
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
         var stats = await UntilAsync(gateway, variant, processes => processes.Any(process => process!["pool"]!["leaks"]!.AsArray().Count == 1));

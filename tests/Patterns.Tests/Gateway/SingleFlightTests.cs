@@ -38,9 +38,9 @@ public sealed class SingleFlightTests(SharedRedis shared) : IAsyncDisposable
         await a.GetAsync(Route(variant, "keys/warm")); // connected by now
         await gateways[1].GetAsync(Route(variant, "keys/warm"));
 
-        var leading = GetAsync(a, variant, "keys/key?work=io:5s");
+        var leading = GetAsync(a, variant, "keys/key?work=io:10s");
         await StatsAsync(a, variant, stats => Of(stats, "running") == 1);
-        var replies = await Task.WhenAll(Enumerable.Range(0, Callers).Select(i => GetAsync(gateways[i % 2], variant, "keys/key?work=io:5s")).Append(leading));
+        var replies = await Task.WhenAll(Enumerable.Range(0, Callers).Select(i => GetAsync(gateways[i % 2], variant, "keys/key?work=io:10s")).Append(leading));
 
         Assert.All(replies, reply => Assert.Equal(HttpStatusCode.OK, reply.Status));
         Assert.Single(replies.Select(reply => (string?)reply.Body["run"]).Distinct());
@@ -74,7 +74,7 @@ public sealed class SingleFlightTests(SharedRedis shared) : IAsyncDisposable
     {
         await using var gateway = await StartAsync(variant);
 
-        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => GetAsync(gateway, variant, "keys/key?work=io:2s&outcome=error&ttl=10m")));
+        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => GetAsync(gateway, variant, "keys/key?work=io:5s&outcome=error&ttl=10m")));
         var next = await GetAsync(gateway, variant, "keys/key");
 
         Assert.All(replies, reply => ProblemAssert.Is(reply.Body.ToJsonString(), 502, "flight-failed", "it was asked to fail"));
@@ -167,7 +167,7 @@ public sealed class SingleFlightTests(SharedRedis shared) : IAsyncDisposable
     public async Task Get_BeyondTheLimit_Is503AndNamesIt()
     {
         await using var gateway = await GatewayHost.StartAsync(("Patterns:SingleFlight:Channel:MaxFlights", "1"));
-        var leading = GetAsync(gateway, Variants.Channel, "keys/a?work=io:5s");
+        var leading = GetAsync(gateway, Variants.Channel, "keys/a?work=io:10s");
         await StatsAsync(gateway, Variants.Channel, stats => Of(stats, "running") == 1);
 
         using var refused = await gateway.Http.GetAsync(new Uri(Route(Variants.Channel, "keys/b"), UriKind.Relative), TestStop);

@@ -57,9 +57,10 @@ public sealed class PermitsScriptTests(SharedRedis shared)
     {
         await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
         var (keys, database) = (Keys(), redis.GetDatabase());
-        await CallForAsync(200, database, keys, "join", "ghost", 1);
-        var (number, _, token) = Assert.Single(Mine(await CallForAsync(200, database, keys, "beat", "ghost", 1, 1)));
+        await CallAsync(database, keys, "join", "ghost", 1);
+        var (number, _, token) = Assert.Single(Mine(await CallAsync(database, keys, "beat", "ghost", 1, 1)));
         await CallAsync(database, keys, "join", "next", 1);
+        await CallForAsync(200, database, keys, "beat", "ghost", 1);
 
         (long Number, long Ticket, long Token)[] taken = [];
         await Eventually.TrueAsync(async () => (taken = Mine(await CallAsync(database, keys, "beat", "next", 1, 1))).Length == 1, TimeSpan.FromSeconds(20), () => "never free");

@@ -77,8 +77,8 @@ public abstract partial class ResourcePoolConformance
         Assert.True(lent.Resource.IsOpen);
         await lent.DisposeAsync();
 
-        var stats = await host.AssertAddsUpAsync(Resources);
-        Assert.Equal((0, 2), (stats.Ledger.Open, stats.Counters.ClosedBecause[CloseReason.Expired]));
+        await host.UntilAsync(stats => stats.Ledger.Open == 0, s_step);
+        Assert.Equal(2, (await host.AssertAddsUpAsync(Resources)).Counters.ClosedBecause[CloseReason.Expired]);
     }
 
     [Fact(Timeout = HangLimit)]
@@ -111,7 +111,8 @@ public abstract partial class ResourcePoolConformance
         Assert.True(stats.Leaks[0].HeldFor >= TimeSpan.FromMilliseconds(200));
         await forgotten.DisposeAsync();
         stats = await host.StatsAsync();
-        Assert.Equal((0, 1), (stats.Leaks.Count, stats.Counters.LeaksReported));
+        Assert.Empty(stats.Leaks);
+        Assert.InRange(stats.Counters.LeaksReported, 1, 2); // the other one may have been out for as long on a busy machine
     }
 
     [Fact(Timeout = HangLimit)]

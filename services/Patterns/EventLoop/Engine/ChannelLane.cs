@@ -100,23 +100,15 @@ internal sealed partial class ChannelLane : ITurnTimings<LaneTurn>
 
     public PartitionStatus Read()
     {
-        // What the loop counted and what the sources hold are two readings: repeated until they fit.
-        var (counts, posted, waiting) = (new LaneCounts(), 0L, 0L);
-        var spin = default(SpinWait);
-        do
-        {
-            if (posted > 0) spin.SpinOnce(sleep1Threshold: -1);
-            counts = Volatile.Read(ref _counts);
-            var (posts, returns) = (_posts.Read(), _returns.Read());
-            (posted, waiting) = (posts.Posted + returns.Posted, posts.Waiting + returns.Waiting);
-        }
-        while (posted - waiting != counts.Applied + counts.Dead && spin.Count < 1_000);
+        // What was counted first: it had been posted by then, and the rest waits or is in its turn.
+        var counts = Volatile.Read(ref _counts);
+        var posted = _posts.Read().Posted + _returns.Read().Posted;
         var slowest = _slowest;
         if (Volatile.Read(ref _inTurn) is { } handler && _time.GetElapsedTime(Volatile.Read(ref _turnSince)) is var running
             && running >= _options.SlowTurn && running >= (slowest?.Took ?? default)) slowest = new SlowTurn(handler.Name, running);
         return new PartitionStatus(
             _number, _epoch, _options.Name, null, _keys.Count, TimeSpan.FromTicks(Volatile.Read(ref _lagTicks)), slowest, _lastError,
-            new EventLedger(posted, counts.Applied, counts.Dead, waiting),
+            new EventLedger(posted, counts.Applied, counts.Dead, posted - counts.Applied - counts.Dead),
             new EventCounters(Interlocked.Read(ref _duplicates), Interlocked.Read(ref _refused), Interlocked.Read(ref _fenced), counts.Timers, counts.Slow));
     }
 
