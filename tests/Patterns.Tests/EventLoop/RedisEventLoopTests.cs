@@ -27,7 +27,7 @@ public abstract class RedisEventLoopTests(SharedRedis shared, RedisKind kind) : 
         });
         // Until each has its share: a partition that moves in the middle of a test would have another epoch.
         await cluster.UntilAsync(status => status.Partitions.All(one => one.Owner is not null)
-            && status.Partitions.CountBy(one => one.Owner).Select(owner => owner.Value).ToArray() is var shares
+            && status.Partitions.CountBy(one => one.Owner!).Select(owner => owner.Value).ToArray() is var shares
             && shares.Length == Math.Min(2, status.Partitions.Count) && shares.Max() - shares.Min() <= 1);
         return new LoopHost(cluster.Loop, () =>
         {
