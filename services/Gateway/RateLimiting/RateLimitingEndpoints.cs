@@ -59,8 +59,9 @@ internal sealed class RateLimitingEndpoints(string variant, IServiceProvider ser
         var since = _time.GetTimestamp();
         using var lease = await limits.AcquireAsync(wanted, key ?? "anyone", permits, maxWait, http.RequestAborted);
         var waited = _time.GetElapsedTime(since);
-        var headers = HeadersOf(wanted, policy, lease);
-        if (!lease.IsAcquired) throw Refusal(wanted, key ?? "anyone", permits, policy, lease, headers);
+        var retryAfter = lease.GetRetryAfter(); // read once: it counts down, and the body says the same as the headers
+        var headers = HeadersOf(wanted, policy, lease, retryAfter);
+        if (!lease.IsAcquired) throw Refusal(wanted, key ?? "anyone", permits, policy, lease.GetDenialReason(), retryAfter, headers);
         foreach (var (name, value) in headers) http.Response.Headers[name] = value;
 
         await WorkAsync(load, lease, http.RequestAborted);
@@ -99,16 +100,16 @@ internal sealed class RateLimitingEndpoints(string variant, IServiceProvider ser
     private async ValueTask<IRateLimiting> LimitsAsync(CancellationToken cancellationToken) =>
         _limits ??= await _calls.CallAsync((limits, _) => Task.FromResult(limits), cancellationToken);
 
-    private static ProblemException Refusal(RateLimitAlgorithm algorithm, string key, int permits, RateLimitPolicy policy, RateLimitLease lease, (string, string)[] headers)
+    private static ProblemException Refusal(RateLimitAlgorithm algorithm, string key, int permits, RateLimitPolicy policy, DenialReason? reason, TimeSpan? retryAfter, (string, string)[] headers)
     {
         var name = Text.Shorten(key);
-        return lease.GetDenialReason() switch
+        return reason switch
         {
             DenialReason.NeverPossible => new(ProblemKind.CostExceedsBurst, $"A cost of {permits} can never be admitted: '{algorithm.ToName()}' gives at most {policy.Burst} at once.") { Headers = headers },
-            DenialReason.Unavailable => new(ProblemKind.BrokerUnavailable, "Redis is away and cannot be asked for permits.") { RetryAfter = lease.GetRetryAfter(), Headers = headers },
+            DenialReason.Unavailable => new(ProblemKind.BrokerUnavailable, "Redis is away and cannot be asked for permits.") { RetryAfter = retryAfter, Headers = headers },
             DenialReason.Disposed => new(ProblemKind.BrokerUnavailable, "This gateway is stopping."),
-            DenialReason.QueueFull => new(ProblemKind.RateLimited, $"The limit of key '{name}' is reached, and as many wait as may.") { RetryAfter = lease.GetRetryAfter() ?? s_unknown, Headers = headers },
-            _ => new(ProblemKind.RateLimited, $"The limit of key '{name}' is reached: {Describe(policy)}.") { RetryAfter = lease.GetRetryAfter() ?? s_unknown, Headers = headers },
+            DenialReason.QueueFull => new(ProblemKind.RateLimited, $"The limit of key '{name}' is reached, and as many wait as may.") { RetryAfter = retryAfter ?? s_unknown, Headers = headers },
+            _ => new(ProblemKind.RateLimited, $"The limit of key '{name}' is reached: {Describe(policy)}.") { RetryAfter = retryAfter ?? s_unknown, Headers = headers },
         };
     }
 
@@ -117,11 +118,11 @@ internal sealed class RateLimitingEndpoints(string variant, IServiceProvider ser
         : $"{policy.Quota} at the same time";
 
     /// <summary>Says what draft-ietf-httpapi-ratelimit-headers-10 names; seconds are whole there and rounded up.</summary>
-    private static (string, string)[] HeadersOf(RateLimitAlgorithm algorithm, RateLimitPolicy policy, RateLimitLease lease)
+    private static (string, string)[] HeadersOf(RateLimitAlgorithm algorithm, RateLimitPolicy policy, RateLimitLease lease, TimeSpan? retryAfter)
     {
         var window = policy.Window is { } time ? $";w={Seconds(time)}" : "";
         var left = lease.IsAcquired && lease.TryGetMetadata(RateLimitMetadata.Remaining, out var remaining) ? remaining : 0;
-        var reset = (lease.IsAcquired && lease.TryGetMetadata(RateLimitMetadata.ResetAfter, out var full) ? full : lease.GetRetryAfter()) is { } after ? $";t={Seconds(after)}" : "";
+        var reset = (lease.IsAcquired && lease.TryGetMetadata(RateLimitMetadata.ResetAfter, out var full) ? full : retryAfter) is { } after ? $";t={Seconds(after)}" : "";
         return [("RateLimit-Policy", $"\"{algorithm.ToName()}\";q={policy.Quota}{window}"), ("RateLimit", $"\"{algorithm.ToName()}\";r={left}{reset}")];
     }
 

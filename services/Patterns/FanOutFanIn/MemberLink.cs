@@ -51,16 +51,24 @@ internal sealed class MemberLink<TIn, TOut>(
     /// <summary>Changes the share, also while it runs.</summary>
     public async Task SetShareAsync(int share)
     {
-        if (Interlocked.Exchange(ref _share, share) == share || Volatile.Read(ref _call) is not { } call) return;
+        var isTold = share > Share && await TellAsync(share).ConfigureAwait(false); // before the items for which it makes room
+        if (Interlocked.Exchange(ref _share, share) == share) return;
         _sent.Wake();
+        if (!isTold && share > 0) await TellAsync(share).ConfigureAwait(false);
+    }
+
+    private async Task<bool> TellAsync(int share)
+    {
+        if (Volatile.Read(ref _call) is not { } call) return false;
         try
         {
-            if (share > 0) await WriteAsync(call, new ToWorker { Degree = share }, run.Token).ConfigureAwait(false);
+            await WriteAsync(call, new ToWorker { Degree = share }, run.Token).ConfigureAwait(false);
         }
         catch (Exception error) when (IsBroken(error))
         {
             // The stream is at its end, and its other side sees to that.
         }
+        return true;
     }
 
     /// <summary>Runs until there is nothing left to do or the worker is lost; throws neither way.</summary>
@@ -124,7 +132,7 @@ internal sealed class MemberLink<TIn, TOut>(
 
     private int Window() =>
         Volatile.Read(ref _isDone) ? int.MaxValue
-        : Volatile.Read(ref _isStalled) ? Math.Min(1, Share) // nothing until what is slow there has ended; if it passed on all, nothing is slow
+        : Volatile.Read(ref _isStalled) ? (_sent.Left < Share ? int.MaxValue : 0) // nothing while each of its loops has a slow item; one without may have had no thread
         : Share * (1 + Ahead);
 
     private int Ahead => _pace.Takes > TimeSpan.Zero ? (int)Math.Min(s_ahead / _pace.Takes, MostAhead) : 0;
@@ -190,7 +198,7 @@ internal sealed class MemberLink<TIn, TOut>(
             foreach (var passed in answers.PassedOn) PassOn(passed.First, passed.Count);
         }
         Volatile.Write(ref _isStalled, answers.PassedOn.Count > 0);
-        if (answers.PassedOn.Count == 0) _sent.Wake();
+        _sent.Wake();
         run.Line.Announce();
     }
 

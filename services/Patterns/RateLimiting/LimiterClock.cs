@@ -13,6 +13,7 @@ internal sealed class LimiterClock
     /// <summary>How far the bracket's ends lie apart: twice the slowest coarse clock (Windows: 15.6 ms) and some drift.</summary>
     public const long Spread = 40 * TimeSpan.TicksPerMillisecond;
 
+    private const long MostApart = 10; // ms between the readings of the two clocks: one held longer in between would lie outside the bracket
     private const long AnchorHolds = 1_000; // ms: the two clocks may drift by hundreds of ppm
 
     private readonly TimeProvider _time;
@@ -40,7 +41,7 @@ internal sealed class LimiterClock
             if (!_hasCoarse) return Exact();
             var coarse = Environment.TickCount64;
             var now = Exact();
-            if (coarse >= Volatile.Read(ref _anchoredUntil))
+            if (coarse >= Volatile.Read(ref _anchoredUntil) && Environment.TickCount64 - coarse <= MostApart)
             {
                 Volatile.Write(ref _shift, now - (coarse * TimeSpan.TicksPerMillisecond) - (Spread / 2));
                 Volatile.Write(ref _anchoredUntil, coarse + AnchorHolds);

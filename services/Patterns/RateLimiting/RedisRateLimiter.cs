@@ -169,7 +169,7 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
             Counters.Cancelled();
             throw;
         }
-        catch (OperationCanceledException) when (_disposed != 0)
+        catch (Exception error) when (_disposed != 0 && error is OperationCanceledException or ObjectDisposedException)
         {
             return Deny(DenialReason.Disposed, null);
         }

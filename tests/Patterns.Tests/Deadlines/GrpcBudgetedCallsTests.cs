@@ -21,6 +21,6 @@ public sealed class GrpcBudgetedCallsTests : BudgetedCallsConformance
     private protected override async ValueTask<BudgetedCallsHost> CreateAsync(TestOperations operations)
     {
         var cluster = await OperationsCluster.StartAsync(operations.All, TestOperations.First, TestOperations.Second);
-        return new BudgetedCallsHost(cluster.Calls, cluster.DisposeAsync);
+        return new BudgetedCallsHost(cluster.Calls, cluster.DisposeAsync, processes: 2);
     }
 }

@@ -50,8 +50,8 @@ internal sealed class OperationsCluster : IAsyncDisposable
         foreach (var operation in _operations) builder.Services.AddSingleton(operation);
         var name = $"{role}-{_nodes.Count}";
         builder.Services.Configure<MembersOptions>(options => (options.Id, options.Role) = (name, role));
-        // A message that is longer on its way than this lets its callee come to the deadline after its caller.
-        builder.Services.Configure<DeadlineOptions>(options => options.Reserve = TimeSpan.FromMilliseconds(100));
+        // A message that is longer on its way than this lets its callee come to the deadline after its caller. It is a tenth of the budget at most.
+        builder.Services.Configure<DeadlineOptions>(options => options.Reserve = TimeSpan.FromSeconds(1));
         builder.Services.AddSingleton<IMembers>(_members).AddSingleton<IMemberChannels>(_ => NewChannels()).AddOperations();
         if (configure is not null) builder.Services.Configure(configure);
         var app = builder.Build();
@@ -77,7 +77,7 @@ internal sealed class OperationsCluster : IAsyncDisposable
         _channels.Dispose();
     }
 
-    private MemberChannels NewChannels() => new(_members, Options.Create(new MembersOptions()), TimeProvider.System, NullLoggerFactory.Instance);
+    private MemberChannels NewChannels() => new(_members, Options.Create(new MembersOptions { Lease = TimeSpan.FromSeconds(30) }), TimeProvider.System, NullLoggerFactory.Instance);
 
     internal sealed record Node(WebApplication App, Member Member);
 }

@@ -25,7 +25,7 @@ internal sealed class FanOutCluster : IAsyncDisposable
     private FanOutCluster(BranchDefinition[] branches, GrpcScatterGatherOptions options)
     {
         _branches = branches;
-        _channels = new MemberChannels(_members, Options.Create(new MembersOptions()), TimeProvider.System, NullLoggerFactory.Instance);
+        _channels = new MemberChannels(_members, Options.Create(new MembersOptions { Lease = TimeSpan.FromSeconds(30) }), TimeProvider.System, NullLoggerFactory.Instance);
         Scatter = new GrpcScatterGather(
             new BranchCatalog(branches), _members, _channels, Options.Create(options), TimeProvider.System, NullLogger<GrpcScatterGather>.Instance);
     }

@@ -117,14 +117,14 @@ public abstract partial class ScatterGatherConformance
     public async Task Scatter_WhileRunning_NeverRunsMoreThanTheDegree_AndFollowsItsChange()
     {
         var crowd = new Crowd();
-        var gates = Enumerable.Range(0, 40).Select(_ => new Gate()).ToArray();
+        var gates = Enumerable.Range(0, 1_000).Select(_ => new Gate()).ToArray();
         await using var host = await CreateAsync(TestBranches.Square(async (item, token) =>
         {
             crowd.Enter();
             await gates[item].PassAsync(token);
             crowd.Leave();
         }));
-        var gather = host.Scatter.Scatter<int, long>("square", [.. Enumerable.Range(0, 40)], new ScatterOptions<int> { Degree = 2 });
+        var gather = host.Scatter.Scatter<int, long>("square", [.. Enumerable.Range(0, gates.Length)], new ScatterOptions<int> { Degree = 2 });
         Assert.Equal(2, gather.Degree);
         var all = gather.WholeAsync(TestStop);
 
@@ -138,7 +138,7 @@ public abstract partial class ScatterGatherConformance
         Assert.Contains(gates, gate => !gate.Reached.IsCompleted);
         foreach (var gate in gates) gate.Open();
 
-        Assert.Equal(40, (await all).Report.Done);
+        Assert.Equal(gates.Length, (await all).Report.Done);
         Assert.Equal((6, 1), (crowd.Most, gather.Degree));
 
         Task EventuallyIsAsync(int count) => Eventually.TrueAsync(() => crowd.Now == count, s_soon, () => $"{crowd.Now} run instead of {count}");

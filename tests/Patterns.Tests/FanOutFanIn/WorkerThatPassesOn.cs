@@ -23,7 +23,7 @@ internal sealed class WorkerThatPassesOn : FanOutWorker.FanOutWorkerBase
         }
     }
 
-    private static void Square(Items items, long number, Answers answers)
+    internal static void Square(Items items, long number, Answers answers)
     {
         var inputs = new int[items.Count];
         PayloadCodec.Packed<int>().Decode(items.Payload.Span, inputs);
@@ -38,5 +38,33 @@ internal sealed class WorkerThatPassesOn : FanOutWorker.FanOutWorkerBase
         var output = new ArrayBufferWriter<byte>();
         PayloadCodec.Packed<long>().Encode([.. values], output);
         return ByteString.CopyFrom(output.WrittenSpan);
+    }
+}
+
+/// <summary>Hangs at its first item, which fails once others come after all, and passes on what is next to it.</summary>
+internal sealed class WorkerThatHangsAtOne : FanOutWorker.FanOutWorkerBase
+{
+    public override async Task Run(IAsyncStreamReader<ToWorker> requestStream, IServerStreamWriter<Answers> responseStream, ServerCallContext context)
+    {
+        var (number, hasPassedOn, hangs) = (0L, false, true);
+        while (await requestStream.MoveNext(context.CancellationToken))
+        {
+            if (requestStream.Current.Items is not { } items) continue;
+            var (answers, first) = (new Answers(), number == 0 ? 1 : number);
+            number += items.Count;
+            if (first == number) continue; // nothing but the first item
+            if (!hasPassedOn)
+            {
+                answers.PassedOn.Add(new Passed { First = first, Count = number - first });
+                hasPassedOn = true;
+            }
+            else
+            {
+                WorkerThatPassesOn.Square(items, first, answers);
+                if (hangs) answers.Failures.Add(new Failure { Number = 0, Reason = "It hung.", RunTicks = 1 });
+                hangs = false;
+            }
+            await responseStream.WriteAsync(answers, context.CancellationToken);
+        }
     }
 }

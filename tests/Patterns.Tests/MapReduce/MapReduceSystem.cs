@@ -23,7 +23,7 @@ internal sealed class MapReduceSystem : IAsyncDisposable
         (_redis, _jobs, _tag) = (redis, jobs, tag);
         _configure = options =>
         {
-            (options.KeyTag, options.Lease, options.BackupAfter) = (_tag, TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(30));
+            (options.KeyTag, options.BackupAfter) = (_tag, TimeSpan.FromSeconds(30));
             configure?.Invoke(options);
         };
     }

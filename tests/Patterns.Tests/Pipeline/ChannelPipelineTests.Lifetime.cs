@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using DistributedPatterns.Payloads;
 using DistributedPatterns.Pipeline;
+using DistributedPatterns.Tests.Support;
 
 namespace DistributedPatterns.Tests.Pipeline;
 
@@ -25,7 +26,8 @@ public sealed partial class ChannelPipelineTests
         await using var host = await CreateAsync(numbers);
         var run = await host.StartAsync(numbers, "20", TestStop);
         await gate.Reached;
-        await UntilSettledAsync(() => Volatile.Read(ref read)); // everybody before the gate is blocked now, everybody after it waits
+        await Eventually.TrueAsync(() => Volatile.Read(ref read) == 5, TimeSpan.FromSeconds(20), () => $"{read} read");
+        await UntilSettledAsync(() => _time.Looks, TimeSpan.FromSeconds(1)); // everybody before the gate is blocked now, everybody after it waits
 
         _time.Advance(TimeSpan.FromSeconds(10));
         gate.Open();

@@ -1,6 +1,7 @@
 using DistributedPatterns.Diagnostics;
 using DistributedPatterns.Pipeline;
 using DistributedPatterns.Tests.Guarantees;
+using DistributedPatterns.Tests.Support;
 using Microsoft.Extensions.Options;
 
 namespace DistributedPatterns.Tests.Pipeline;
@@ -92,6 +93,7 @@ public sealed partial class ChannelPipelineTests : PipelineConformance
         var run = await host.StartAsync(tight, "500", TestStop);
         await gate.Reached;
 
+        await Eventually.TrueAsync(() => Volatile.Read(ref read) >= 5, TimeSpan.FromSeconds(20), () => $"{read} read");
         await UntilSettledAsync(() => Volatile.Read(ref read));
         var taken = Volatile.Read(ref read);
         gate.Open();
@@ -178,6 +180,7 @@ public sealed partial class ChannelPipelineTests : PipelineConformance
         var run = await host.StartAsync(numbers, "1000000", TestStop);
         await gate.Reached;
 
+        await Eventually.TrueAsync(() => Volatile.Read(ref started) >= 4, TimeSpan.FromSeconds(20), () => $"{started} started");
         await UntilSettledAsync(() => Volatile.Read(ref started));
         var reordered = Volatile.Read(ref started);
         gate.Open();
@@ -207,9 +210,9 @@ public sealed partial class ChannelPipelineTests : PipelineConformance
     {
         var (gate, seen) = (new Gate(), new Gate());
         seen.Open();
-        var batches = BatchesPipeline.Define(10, TimeSpan.FromSeconds(5), (_, token) => CountThenWait(3, gate, token), _ => seen.Pass());
+        var batches = BatchesPipeline.Define(10, TimeSpan.FromSeconds(5), (_, token) => CountThenWait(1, gate, token), _ => seen.Pass());
         await using var host = await CreateAsync(batches);
-        var run = await host.StartAsync(batches, "3", TestStop);
+        var run = await host.StartAsync(batches, "1", TestStop);
 
         Assert.Equal(TimeSpan.FromSeconds(5), await _time.NextTimerAsync(TestStop));
         _time.Advance(TimeSpan.FromSeconds(4.9));
@@ -218,7 +221,7 @@ public sealed partial class ChannelPipelineTests : PipelineConformance
         await seen.Reached;
         gate.Open();
 
-        Assert.Equal([[1, 2, 3]], await batches.ResultOfAsync(run, TestStop));
+        Assert.Equal([[1]], await batches.ResultOfAsync(run, TestStop));
     }
 
     [Fact(Timeout = HangLimit)]

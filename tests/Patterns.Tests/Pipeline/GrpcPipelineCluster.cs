@@ -33,7 +33,7 @@ internal sealed class GrpcPipelineCluster : IAsyncDisposable
             options.KeyTag = tag;
             configure(options);
         };
-        _channels = new MemberChannels(_members, Options.Create(new MembersOptions()), TimeProvider.System, NullLoggerFactory.Instance);
+        _channels = new MemberChannels(_members, Options.Create(new MembersOptions { Lease = TimeSpan.FromSeconds(30) }), TimeProvider.System, NullLoggerFactory.Instance);
         var options = new GrpcPipelineOptions();
         _configure(options);
         Pipeline = new GrpcPipeline(redis, new PipelineCatalog(definitions), Options.Create(options), TimeProvider.System);

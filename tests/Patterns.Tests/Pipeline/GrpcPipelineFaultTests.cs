@@ -60,9 +60,8 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
         var run = await cluster.Pipeline.StartAsync(new PipelineRequest("numbers", $"{Count}"), TestStop);
         await halted.Reached;
 
-        var killing = cluster.KillAsync(cluster.Any("reducer"));
+        await cluster.KillAsync(cluster.Any("reducer"));
         halted.Open();
-        await killing;
         await cluster.AddAsync("reducer");
 
         Assert.Equal(NumbersPipeline.Expected(Count), await numbers.ResultOfAsync(run, TestStop));
@@ -79,6 +78,7 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
         var run = await cluster.Pipeline.StartAsync(new PipelineRequest("numbers", $"{Count}"), TestStop);
         await halted.Reached;
         await run.StopAsync(PipelineStop.Drain, TestStop);
+        await Eventually.TrueAsync(async () => (await run.GetStatusAsync(TestStop)).Ledger.Read >= HaltAt, TimeSpan.FromSeconds(20), () => "its driver has not told how far it is");
         await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, TestStop); // several times as long as a driver takes to learn of it
 
         var killing = cluster.KillAsync(cluster.Any(role));
@@ -112,7 +112,7 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
     {
         var numbers = new NumbersPipeline().Define();
         await using var cluster = await GrpcPipelineCluster.StartAsync(
-            await shared.OfAsync(RedisKind.Garnet), [numbers], options => options.MemberWait = TimeSpan.FromSeconds(1), workers: 0);
+            await shared.OfAsync(RedisKind.Garnet), [numbers], options => options.MemberWait = TimeSpan.FromSeconds(5), workers: 0);
         var run = await cluster.Pipeline.StartAsync(new PipelineRequest("numbers", "1000"), TestStop);
 
         var status = await run.WaitAsync(TestStop);

@@ -8,6 +8,17 @@ internal sealed class ManualTime : FakeTimeProvider
 {
     private readonly Channel<TimeSpan> _timers = Channel.CreateUnbounded<TimeSpan>();
 
+    private int _looks;
+
+    /// <summary>Gets how often somebody has looked at the clock: who waits does not.</summary>
+    public int Looks => Volatile.Read(ref _looks);
+
+    public override long GetTimestamp()
+    {
+        Interlocked.Increment(ref _looks);
+        return base.GetTimestamp();
+    }
+
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         var timer = base.CreateTimer(callback, state, dueTime, period);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using DistributedPatterns.Pipeline;
+using DistributedPatterns.Tests.Support;
 
 namespace DistributedPatterns.Tests.Pipeline;
 
@@ -173,7 +174,8 @@ public abstract partial class PipelineConformance
         await gate.Reached;
 
         await UntilSettledAsync(() => Volatile.Read(ref read));
-        var blocked = await run.GetStatusAsync(TestStop);
+        PipelineStatus blocked = null!;
+        await Eventually.TrueAsync(async () => (blocked = await run.GetStatusAsync(TestStop)).Ledger.Read > 0, TimeSpan.FromSeconds(20), () => "nothing counts as read");
         var taken = Volatile.Read(ref read);
         gate.Open();
 
@@ -193,13 +195,14 @@ public abstract partial class PipelineConformance
         }
     }
 
-    /// <summary>Waits until a count stands still for a fifth of a second: what is blocked stays, and what runs away is caught.</summary>
-    protected static async Task UntilSettledAsync(Func<int> count)
+    /// <summary>Waits until a count stands still for a time, a fifth of a second unless given: what is blocked stays, and what runs away is caught.</summary>
+    protected static async Task UntilSettledAsync(Func<int> count, TimeSpan? still = null)
     {
-        for (int before = -1, still = 0; still < 20;)
+        var wanted = (still ?? TimeSpan.FromMilliseconds(200)) / TimeSpan.FromMilliseconds(10);
+        for (int before = -1, looks = 0; looks < wanted;)
         {
             var now = count();
-            still = now == before ? still + 1 : 0;
+            looks = now == before ? looks + 1 : 0;
             before = now;
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, TestStop);
         }

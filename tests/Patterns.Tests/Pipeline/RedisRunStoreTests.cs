@@ -31,7 +31,7 @@ public sealed class RedisRunStoreTests(SharedRedis shared)
     public async Task Claim_AfterTheLeaseRanOut_HasAHigherEpochAndFencesTheOlder(RedisKind kind)
     {
         await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
-        var store = NewStore(redis, options => options.Lease = TimeSpan.FromMilliseconds(500));
+        var store = NewStore(redis, options => options.Lease = TimeSpan.FromSeconds(3));
         await store.CreateAsync("run", Request);
         var older = (await store.ClaimAsync())!;
 
@@ -52,7 +52,7 @@ public sealed class RedisRunStoreTests(SharedRedis shared)
     public async Task Renew_AnExpiredLeaseThatNobodyTook_IsHeldAgain(RedisKind kind)
     {
         await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
-        var store = NewStore(redis, options => options.Lease = TimeSpan.FromMilliseconds(500));
+        var store = NewStore(redis, options => options.Lease = TimeSpan.FromSeconds(3));
         await store.CreateAsync("run", Request);
         var run = (await store.ClaimAsync())!;
         await Eventually.TrueAsync(async () => (await store.GetAsync("run"))!.State == PipelineState.Waiting, TimeSpan.FromSeconds(10), () => "the lease still stands");

@@ -53,7 +53,9 @@ public sealed class MiddlewareTests(SharedRedis shared)
         using var denied = await await Task.WhenAny(kind == "redis concurrency" ? replies : [AllAsync(replies)]);
 
         Assert.Equal(HttpStatusCode.TooManyRequests, denied.StatusCode);
-        Assert.Equal(kind == "redis concurrency" ? "" : "60", denied.Headers.TryGetValues("X-Retry", out var seconds) ? seconds.Single() : "");
+        var retry = denied.Headers.TryGetValues("X-Retry", out var values) ? values.Single() : "";
+        if (kind == "redis concurrency") Assert.Equal("", retry);
+        else Assert.InRange(int.Parse(retry, System.Globalization.CultureInfo.InvariantCulture), 30, 60);
         hold.TrySetResult();
         await Task.WhenAll(replies);
         Assert.Equal(2, replies.Count(reply => reply.Result.StatusCode == HttpStatusCode.OK));

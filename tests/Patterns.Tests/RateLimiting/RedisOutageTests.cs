@@ -7,7 +7,7 @@ namespace DistributedPatterns.Tests.RateLimiting;
 /// <summary>Redis freezes, comes back, dies: the policy holds within its limit, is shown and counted, and ends by itself.</summary>
 public sealed class RedisOutageTests
 {
-    private static readonly RedisLimitStoreOptions s_quick = new() { AnswerLimit = TimeSpan.FromSeconds(1), ProbeEvery = TimeSpan.FromMilliseconds(200) };
+    private static readonly RedisLimitStoreOptions s_quick = new() { AnswerLimit = TimeSpan.FromSeconds(5), ProbeEvery = TimeSpan.FromMilliseconds(200) };
 
     private static CancellationToken TestStop => TestContext.Current.CancellationToken;
 
@@ -55,7 +55,7 @@ public sealed class RedisOutageTests
         await using var redis = await server.ConnectAsync();
         await using var store = new RedisLimitStore(redis, s_quick);
         await using var limiter = new RedisWindowLogRateLimiter(store, new RedisLimitOptions { Name = SharedRedis.NewTag(), WhenDown = OutagePolicy.Closed },
-            new WindowOptions { Permits = 1, Window = TimeSpan.FromSeconds(2), QueueLimit = 10 });
+            new WindowOptions { Permits = 1, Window = TimeSpan.FromSeconds(10), QueueLimit = 10 });
         Assert.True((await limiter.AcquireAsync(1, TestStop)).IsAcquired);
         var waiting = Enumerable.Range(0, 3).Select(_ => limiter.AcquireAsync(1, TestStop).AsTask()).ToArray();
 
@@ -93,12 +93,12 @@ public sealed class RedisOutageTests
         await using var redis = await server.ConnectAsync();
         await using var store = new RedisLimitStore(redis, s_quick);
         await using var limiter = new RedisConcurrencyRateLimiter(store, new RedisLimitOptions { Name = SharedRedis.NewTag(), WhenDown = OutagePolicy.Closed },
-            new RedisConcurrencyOptions { Permits = 1, Lease = TimeSpan.FromSeconds(2) });
+            new RedisConcurrencyOptions { Permits = 1, Lease = TimeSpan.FromSeconds(6) });
         using var lease = await limiter.TryAcquireAsync(1, TestStop);
         Assert.True(lease.TryGetMetadata(RateLimitMetadata.LeaseLost, out var lost));
 
         // Renewed over several times its length,
-        await Eventually.StaysTrueAsync(() => !lost.IsCancellationRequested, TimeSpan.FromSeconds(5), () => "the lease was lost");
+        await Eventually.StaysTrueAsync(() => !lost.IsCancellationRequested, TimeSpan.FromSeconds(15), () => "the lease was lost");
         Assert.False((await limiter.TryAcquireAsync(1, TestStop)).IsAcquired);
 
         // and lost when renewal is not possible.

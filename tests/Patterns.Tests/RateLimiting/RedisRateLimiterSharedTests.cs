@@ -174,7 +174,10 @@ public abstract class RedisRateLimiterSharedTests(SharedRedis shared, RedisKind 
     {
         var server = await shared.OfAsync(kind);
         var name = SharedRedis.NewTag();
-        var options = new RedisConcurrencyOptions { Permits = 1, QueueLimit = 10, Lease = TimeSpan.FromSeconds(1) };
+        var options = new RedisConcurrencyOptions { Permits = 1, QueueLimit = 10, Lease = TimeSpan.FromSeconds(5) };
+        await using var redis = await server.ConnectAsync();
+        await using var store = new RedisLimitStore(redis, s_patient);
+        await using var limiter = new RedisConcurrencyRateLimiter(store, new RedisLimitOptions { Name = name }, options);
         var dying = await server.ConnectAsync();
         var dyingStore = new RedisLimitStore(dying, s_patient);
         var dead = new RedisConcurrencyRateLimiter(dyingStore, new RedisLimitOptions { Name = name }, options);
@@ -183,9 +186,6 @@ public abstract class RedisRateLimiterSharedTests(SharedRedis shared, RedisKind 
         dead.Dispose(); // stops renewing, releases nothing: as a killed process
         await dying.DisposeAsync();
 
-        await using var redis = await server.ConnectAsync();
-        await using var store = new RedisLimitStore(redis, s_patient);
-        await using var limiter = new RedisConcurrencyRateLimiter(store, new RedisLimitOptions { Name = name }, options);
         Assert.False((await limiter.TryAcquireAsync(1, TestStop)).IsAcquired);
         using var lease = await limiter.AcquireAsync(1, TestStop);
 

@@ -18,8 +18,19 @@ public sealed class SharedRedis : IAsyncLifetime
     private readonly ConcurrentDictionary<RedisKind, Lazy<Task<RedisBackend>>> _servers = new();
 
     /// <summary>Returns the running server of a kind, started by whoever asks first.</summary>
-    public Task<RedisBackend> OfAsync(RedisKind kind) =>
-        _servers.GetOrAdd(kind, static wanted => new Lazy<Task<RedisBackend>>(() => RedisBackend.StartAsync(wanted))).Value;
+    public async Task<RedisBackend> OfAsync(RedisKind kind)
+    {
+        var server = _servers.GetOrAdd(kind, static wanted => new Lazy<Task<RedisBackend>>(() => RedisBackend.StartAsync(wanted)));
+        try
+        {
+            return await server.Value;
+        }
+        catch
+        {
+            _servers.TryRemove(new(kind, server)); // the next one to ask tries again
+            throw;
+        }
+    }
 
     /// <summary>Returns a hash tag that no other test has.</summary>
     public static string NewTag() => $"t{Guid.NewGuid():N}";

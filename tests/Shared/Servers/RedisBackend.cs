@@ -11,7 +11,7 @@ public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
     private const string Password = "test";
     private const int FirstPort = 10_000;
     private const int Ports = 10_000;
-    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromMinutes(2);
     private static int s_nextPort = Random.Shared.Next(Ports);
 
     private readonly string _data = Directory.CreateTempSubdirectory("patterns-redis-").FullName;
@@ -140,7 +140,7 @@ public sealed partial class RedisBackend : IRedisServer, IAsyncDisposable
             await connection.GetDatabase().PingAsync();
             return true;
         }
-        catch (RedisException)
+        catch (Exception error) when (error is RedisException or TimeoutException)
         {
             return false;
         }

@@ -25,6 +25,15 @@ internal sealed class SentItems<TIn, TOut>
         }
     }
 
+    /// <summary>Gets how many items are not answered.</summary>
+    public int Left
+    {
+        get
+        {
+            lock (_lock) return _batches.Sum(batch => batch.Left);
+        }
+    }
+
     public void Open(Batch<TIn, TOut> batch)
     {
         lock (_lock) _batches.Add(batch);
