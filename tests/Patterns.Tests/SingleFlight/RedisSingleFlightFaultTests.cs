@@ -9,7 +9,7 @@ public sealed class RedisSingleFlightFaultTests(SharedRedis shared)
 {
     private const int HangLimit = 90_000;
 
-    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_poll = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(40);
 
