@@ -152,8 +152,8 @@ local function fail(c, event, why, key)
 end
 m.tree, m.done = 0, 0  -- counted with what they are
 
--- When nobody has beaten for a lease, it was the server that was away: everybody gets another one.
-if now - m.last >= lease then
+-- When nobody has beaten for half a lease, it was the server that was away, for each process beats at least three times a lease: everybody gets another one.
+if now - m.last >= lease / 2 then
   for _, c in ipairs(children) do if runs(c) then c.exp = math.max(c.exp, now + lease) end end
 end
 m.last = now

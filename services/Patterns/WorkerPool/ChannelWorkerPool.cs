@@ -24,10 +24,10 @@ public sealed class ChannelWorkerPool : IWorkerPool, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         (_catalog, _options, _time) = (catalog, options.Value, time);
-        _records = new JobRecords(_options.KeepEnded, _options.KeepEndedFor, time);
+        _room = new SemaphoreSlim(_options.Capacity);
+        _records = new JobRecords(_options.KeepEnded, _options.KeepEndedFor, () => _room.Release(), time);
         _runner = new ChannelJobRunner(_options.Name, _records, time);
         _workers = new(_options.Size, _options.Capacity, _runner.RunAsync);
-        _room = new SemaphoreSlim(_options.Capacity);
         // Ids of an earlier start of this process do not come again.
         _idStart = $"{_options.IdPrefix}{Guid.NewGuid():N}"[..(_options.IdPrefix.Length + 8)] + "-";
     }
@@ -160,10 +160,6 @@ public sealed class ChannelWorkerPool : IWorkerPool, IAsyncDisposable
         catch (OperationCanceledException)
         {
             // Cancelled while it waited: its record has been closed by whoever did that.
-        }
-        finally
-        {
-            _room.Release();
         }
     }
 

@@ -24,7 +24,7 @@ public interface IWorkerPool
     /// <exception cref="JobInputException">The job's input is not what the job takes.</exception>
     /// <exception cref="WorkerPoolFullException">There was no room, at once or within the limit.</exception>
     /// <exception cref="WorkerPoolDrainingException">The pool takes nothing on at present.</exception>
-    /// <exception cref="OperationCanceledException">The token was cancelled while waiting for room; the job was not taken on.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled while waiting. Across processes the job may have been taken on; one that was given an id can be found by it.</exception>
     ValueTask<JobHandle> SubmitAsync(JobRequest request, CancellationToken cancellationToken = default);
 
     /// <summary>Returns how far a job is, or <see langword="null"/> when the id is not known (any more).</summary>

@@ -49,16 +49,23 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    /// <summary>Returns who is master of what and who a replica, as this node sees it; null when it suspects somebody or refuses calls (CLUSTERDOWN).</summary>
+    /// <summary>Returns who is master of what and who a replica, as this node sees it; null when it suspects somebody, refuses calls (CLUSTERDOWN) or does not answer.</summary>
     public async Task<string?> ViewAsync()
     {
-        if (!((string)(await AskAsync("CLUSTER", "INFO"))!).Contains("cluster_state:ok", StringComparison.Ordinal)) return null;
-        var nodes = ((string)(await AskAsync("CLUSTER", "NODES"))!).Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Select(line => line.Split(' '))
-            .Select(node => (Id: node[0], Flags: node[2].Replace("myself,", "", StringComparison.Ordinal), Master: node[3], Slots: string.Join(' ', node.Skip(8))))
-            .OrderBy(node => node.Id, StringComparer.Ordinal)
-            .ToList();
-        return nodes.All(node => node.Flags is "master" or "slave") ? string.Join('\n', nodes) : null;
+        try
+        {
+            if (!((string)(await AskAsync("CLUSTER", "INFO"))!).Contains("cluster_state:ok", StringComparison.Ordinal)) return null;
+            var nodes = ((string)(await AskAsync("CLUSTER", "NODES"))!).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => line.Split(' '))
+                .Select(node => (Id: node[0], Flags: string.Join(',', node[2].Split(',').Except(["myself", "nofailover"])), Master: node[3], Slots: string.Join(' ', node.Skip(8))))
+                .OrderBy(node => node.Id, StringComparer.Ordinal)
+                .ToList();
+            return nodes.All(node => node.Flags is "master" or "slave") ? string.Join('\n', nodes) : null;
+        }
+        catch (Exception e) when (e is RedisException or TimeoutException)
+        {
+            return null;
+        }
     }
 
     public Task<RedisResult> AskAsync(string command, params object[] arguments) => Server.ExecuteAsync(command, arguments);

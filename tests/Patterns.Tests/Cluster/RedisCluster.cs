@@ -9,10 +9,11 @@ namespace DistributedPatterns.Tests.Cluster;
 public sealed class RedisCluster : IRedisServer, IAsyncDisposable
 {
     private const string Password = "test";
+    private const string NoFailover = "cluster-replica-no-failover";
     private const int Slots = 16_384;
     private const int Masters = 3;
 
-    // A master that says nothing for this long is failed over. It also bounds how long nodes take to greet each other.
+    // A master that says nothing for this long is failed over, if that is allowed. It also bounds how long nodes take to greet each other.
     private const int NodeTimeoutMs = 1_500;
 
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
@@ -68,7 +69,16 @@ public sealed class RedisCluster : IRedisServer, IAsyncDisposable
         if (replica.ElectedAt is { } last && s_electEvery - TimeProvider.System.GetElapsedTime(last) is { Ticks: > 0 } rest)
             await Task.Delay(rest, TimeProvider.System, TestContext.Current.CancellationToken);
         await replica.AskAsync("CLUSTER", "FAILOVER");
-        await BecomesAsync(replica, "role:master");
+        var askedAt = TimeProvider.System.GetTimestamp();
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                if (await replica.SaysAsync("role:master")) return true;
+                if (TimeProvider.System.GetElapsedTime(askedAt) < s_electEvery) return false;
+                await replica.AskAsync("CLUSTER", "FAILOVER"); // Redis has given the last one up, after 5 seconds
+                askedAt = TimeProvider.System.GetTimestamp();
+                return false;
+            }, s_limit, () => $"the node on port {replica.Port} does not take over. The nodes said:\n{Output}");
         replica.ElectedAt = TimeProvider.System.GetTimestamp();
         await BecomesAsync(master, "master_link_status:up");
         await AgreeAsync();
@@ -78,9 +88,11 @@ public sealed class RedisCluster : IRedisServer, IAsyncDisposable
     public async Task KillMasterAsync()
     {
         var (master, replica) = (await MasterAsync(), await ReplicaAsync());
+        await replica.AskAsync("CONFIG", "SET", NoFailover, "no");
         await master.Process.KillAsync();
         await BecomesAsync(replica, "role:master");
         replica.ElectedAt = TimeProvider.System.GetTimestamp();
+        await replica.AskAsync("CONFIG", "SET", NoFailover, "yes");
     }
 
     /// <summary>Starts the killed node again; it becomes the replica of its successor.</summary>
@@ -128,6 +140,7 @@ public sealed class RedisCluster : IRedisServer, IAsyncDisposable
             "--port", $"{port}", "--bind", "127.0.0.1", "--requirepass", Password, "--masterauth", Password, "--dir", _data, "--save", "",
             "--cluster-enabled", "yes", "--cluster-port", $"{bus}", "--cluster-config-file", $"{port}.conf", "--cluster-node-timeout", $"{NodeTimeoutMs}",
             "--repl-diskless-sync-delay", "0", "--maxmemory-policy", "noeviction",
+            $"--{NoFailover}", "yes", // on a busy machine a master may say nothing for longer
         ];
         return WatchedProcess.StartAsync([RedisBackend.RequireRedisServer(), .. settings]);
     }
@@ -154,9 +167,15 @@ public sealed class RedisCluster : IRedisServer, IAsyncDisposable
     /// <summary>Finds which of the two that share the first slots has the role.</summary>
     private async Task<ClusterNode> FindAsync(string role)
     {
-        foreach (var node in (ClusterNode[])[_nodes[0], _nodes[^1]])
-            if (await node.SaysAsync(role)) return node;
-        throw new InvalidOperationException($"No node is '{role}'.");
+        ClusterNode? found = null;
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                foreach (var node in (ClusterNode[])[_nodes[0], _nodes[^1]])
+                    if (await node.SaysAsync(role)) found = node;
+                return found is not null;
+            }, s_limit, () => $"no node is '{role}'. The nodes said:\n{Output}");
+        return found!;
     }
 
     private string Output => string.Join("\n---\n", _nodes.Select(node => node.Process.Output));

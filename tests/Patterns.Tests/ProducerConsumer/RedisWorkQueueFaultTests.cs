@@ -12,7 +12,7 @@ namespace DistributedPatterns.Tests.ProducerConsumer;
 public sealed class RedisWorkQueueFaultTests(SharedRedis shared)
 {
     private const int HangLimit = 120_000;
-    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(30);
 
     private static CancellationToken TestStop => TestContext.Current.CancellationToken;
@@ -36,7 +36,7 @@ public sealed class RedisWorkQueueFaultTests(SharedRedis shared)
             ["Patterns__ProducerConsumer__held__Lease"] = s_lease.ToString("c", CultureInfo.InvariantCulture),
         });
         await Eventually.TrueAsync(() => holder.Output.Contains("@held one", StringComparison.Ordinal), s_limit, () => holder.Output);
-        await Eventually.StaysTrueAsync(() => !holder.Output.Contains("@lost", StringComparison.Ordinal), s_lease * 2.5, () => "renewals do not hold the lease");
+        await Eventually.StaysTrueAsync(() => !holder.Output.Contains("@lost", StringComparison.Ordinal), s_lease * 1.5, () => "renewals do not hold the lease");
 
         await holder.PauseAsync();
         var taken = Assert.Single(await queue.ReserveAsync(1, TestStop));

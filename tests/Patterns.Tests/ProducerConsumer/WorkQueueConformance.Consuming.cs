@@ -190,7 +190,7 @@ public abstract partial class WorkQueueConformance<T>
     [Fact(Timeout = HangLimit)]
     public async Task Result_IsKeptWithTheEndForAStatedNumberAndTime()
     {
-        await using var queue = await CreateAsync(options => (options.DoneKeep, options.DoneKeepFor, options.WhenFull) = (3, TimeSpan.FromSeconds(2), QueueFullPolicy.Reject));
+        await using var queue = await CreateAsync(options => (options.DoneKeep, options.DoneKeepFor, options.WhenFull) = (3, TimeSpan.FromSeconds(5), QueueFullPolicy.Reject));
         await queue.EnqueueAsync(Item(0) with { Watched = true }, TestStop);
         var end = queue.WaitForEndAsync("item-0", TestStop).AsTask();
         Assert.Null(await queue.GetResultAsync("item-0", TestStop));
@@ -208,7 +208,7 @@ public abstract partial class WorkQueueConformance<T>
         Assert.Null(await queue.FindAsync("item-0", TestStop)); // three newer ones have ended
         Assert.Null(await queue.WaitForEndAsync("item-0", TestStop));
         Assert.Equal(0, (await queue.GetResultAsync("item-3", TestStop))!.Value.Length);
-        await PassAsync(TimeSpan.FromSeconds(2.1));
+        await PassAsync(TimeSpan.FromSeconds(5.1));
         await queue.TryReserveAsync(1, TestStop);
         Assert.Null(await queue.GetResultAsync("item-3", TestStop)); // too old
         Assert.Equal(EnqueueOutcome.Accepted, (await queue.EnqueueAsync(Item(3), TestStop)).Outcome);

@@ -57,7 +57,7 @@ public abstract partial class WorkQueueConformance<T>
 
         Assert.Equal(leave.Token, (await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting)).CancellationToken);
         await (await ReserveOneAsync(queue)).AckAsync(cancellationToken: TestStop);
-        Assert.Equal(1, (await BalancedAsync(queue)).In);
+        Assert.InRange((await BalancedAsync(queue)).In, 1, MayAcceptWhatWasLeft ? 2 : 1);
     }
 
     [Fact(Timeout = HangLimit)]

@@ -11,7 +11,10 @@ public abstract partial class WorkQueueConformance<T>(Payloads<T> payloads)
     protected static CancellationToken TestStop => TestContext.Current.CancellationToken;
 
     /// <summary>Gets a delay that passes while a test looks, and not before.</summary>
-    protected static TimeSpan Brief => TimeSpan.FromMilliseconds(400);
+    protected virtual TimeSpan Brief => TimeSpan.FromMilliseconds(400);
+
+    /// <summary>Gets whether an item may be accepted although its producer left while it waited for room.</summary>
+    protected virtual bool MayAcceptWhatWasLeft => false;
 
     protected abstract ValueTask<IWorkQueue<T>> CreateAsync(Action<WorkQueueOptions> configure);
 

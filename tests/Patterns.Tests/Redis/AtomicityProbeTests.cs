@@ -21,7 +21,10 @@ public sealed class AtomicityProbeTests(SharedRedis shared)
     public async Task CheckAsync_GarnetWithoutTransactionMode_NamesTheFlag()
     {
         await using var redis = await (await shared.OfAsync(RedisKind.GarnetWithoutTransactionMode)).ConnectAsync();
-        var refused = await Assert.ThrowsAsync<NotAtomicException>(() => AtomicityProbe.CheckAsync(redis));
+        // By chance no two scripts overlap in all of its rounds.
+        NotAtomicException? refused = null;
+        for (var attempt = 1; refused is null && attempt <= 5; attempt++) refused = await Record.ExceptionAsync(() => AtomicityProbe.CheckAsync(redis)) as NotAtomicException;
+        Assert.NotNull(refused);
         Assert.Contains("--lua-transaction-mode", refused.Message, StringComparison.Ordinal);
         Assert.InRange(refused.Counted, 1, 199);
     }
@@ -30,13 +33,19 @@ public sealed class AtomicityProbeTests(SharedRedis shared)
     public async Task Start_ServerNotAtomic_StopsTheProcess()
     {
         var server = await shared.OfAsync(RedisKind.GarnetWithoutTransactionMode);
-        await using var member = await WatchedProcess.StartBuiltAsync("MemberProcess", new Dictionary<string, string>
+        for (var attempt = 1; ; attempt++)
         {
-            ["ConnectionStrings__redis"] = server.ConnectionString,
-            ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
-        });
-        Assert.Equal(1, await member.ExitAsync());
-        Assert.Contains("--lua-transaction-mode", member.Output, StringComparison.Ordinal);
+            await using var member = await WatchedProcess.StartBuiltAsync("MemberProcess", new Dictionary<string, string>
+            {
+                ["ConnectionStrings__redis"] = server.ConnectionString,
+                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+            });
+            var exit = member.ExitAsync();
+            if (attempt < 5 && await Task.WhenAny(exit, Task.Delay(TimeSpan.FromSeconds(20), TimeProvider.System, TestContext.Current.CancellationToken)) != exit) continue; // as above
+            Assert.Equal(1, await exit);
+            Assert.Contains("--lua-transaction-mode", member.Output, StringComparison.Ordinal);
+            return;
+        }
     }
 
     [Fact]

@@ -88,7 +88,6 @@ public abstract partial class SingleFlightConformance
         var patient = host.RunAsync(0, "key");
         var run = await Work.NextAsync();
         var hasty = host.RunAsync(0, "key", call: new FlightCall { WaitLimit = limit });
-        await host.WaitingAsync(2);
 
         await host.PassAsync(limit);
 

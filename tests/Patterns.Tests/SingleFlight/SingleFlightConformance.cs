@@ -91,7 +91,7 @@ public abstract partial class SingleFlightConformance
     [Fact(Timeout = HangLimit)]
     public async Task Run_WhileItsResultIsKept_IsCached()
     {
-        var ttl = TimeSpan.FromSeconds(3);
+        var ttl = TimeSpan.FromSeconds(5);
         await using var host = await CreateAsync();
 
         var led = await AnswerAsync(host.RunAsync(0, "key", call: new FlightCall { Ttl = ttl }), "one");
@@ -204,7 +204,7 @@ public abstract partial class SingleFlightConformance
         Assert.All(outcomes.Where(outcome => outcome.Result.Value is not null), outcome => Assert.Equal($"{outcome.Key} {outcome.Result.Fence}", outcome.Result.Value));
         var ledger = await host.AtRestAsync();
         Assert.Equal((Callers, 0, 0, 0), (ledger.Asked, ledger.Failed, ledger.TimedOut, ledger.Refused));
-        Assert.Equal(Work.Started, ledger.Started);
+        await host.UntilAsync(now => now.Started == Work.Started); // a flight that all have left may begin late
         if (RunsOnceForSure) Assert.Equal(0, ledger.Unpublished);
     }
 

@@ -8,7 +8,7 @@ public sealed class RedisLeaseSupervisorFaultTests(SharedRedis shared)
 {
     private const int HangLimit = 90_000;
 
-    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(40);
 
     private static CancellationToken TestStop => TestContext.Current.CancellationToken;

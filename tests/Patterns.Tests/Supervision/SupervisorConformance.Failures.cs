@@ -14,6 +14,7 @@ public abstract partial class SupervisorConformance
         await using var host = await CreateAsync(options => options.MaxRestarts = 2, a.Definition, b.Definition, c.Definition);
         await a.NextAsync();
         (await c.NextAsync()).Return();
+        await host.UntilAsync(tree => tree.Children[2].State == ChildState.Exited);
         for (var i = 0; i < 3; i++)
         {
             await host.UntilAsync(tree => tree.Children[0].State == ChildState.Running);
@@ -88,7 +89,7 @@ public abstract partial class SupervisorConformance
     [Fact(Timeout = HangLimit)]
     public async Task Hang_OfAChildThatIgnoresItsToken_IsReplacedAndCanWriteNothingAnyMore()
     {
-        var a = Child("a", heartbeat: TimeSpan.FromMilliseconds(300), stopLimit: TimeSpan.FromMilliseconds(100));
+        var a = Child("a", heartbeat: TimeSpan.FromSeconds(3), stopLimit: TimeSpan.FromMilliseconds(100));
         await using var host = await CreateAsync(options => options.MaxRestarts = 100, a.Definition);
         var hung = await a.NextAsync();
         hung.IgnoresToken = true;

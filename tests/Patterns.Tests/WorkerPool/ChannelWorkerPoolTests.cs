@@ -22,7 +22,7 @@ public sealed class ChannelWorkerPoolTests : WorkerPoolConformance
     protected override ValueTask<WorkerPoolHost> CreateAsync(Action<WorkerPoolOptions>? configure, params JobDefinition[] definitions)
     {
         var pool = NewPool(configure, definitions);
-        return new(new WorkerPoolHost(pool, pool.DisposeAsync, () => _time.Advance(TimeSpan.FromMilliseconds(20))));
+        return new(new WorkerPoolHost(pool, pool.DisposeAsync, _time.Advance));
     }
 
     private ChannelWorkerPool NewPool(Action<ChannelWorkerPoolOptions>? configure, params JobDefinition[] definitions)

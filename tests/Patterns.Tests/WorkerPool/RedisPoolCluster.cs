@@ -22,7 +22,7 @@ internal sealed class RedisPoolCluster : IAsyncDisposable
         (_server, _definitions) = (server, definitions);
         _configure = options =>
         {
-            (options.KeyTag, options.ReportEvery, options.ShutdownLimit) = (tag, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1));
+            (options.KeyTag, options.ReportEvery, options.ShutdownLimit) = (tag, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
             configure?.Invoke(options);
         };
     }

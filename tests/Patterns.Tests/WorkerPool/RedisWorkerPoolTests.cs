@@ -22,6 +22,8 @@ public abstract class RedisWorkerPoolTests(SharedRedis shared, RedisKind kind) :
 {
     protected override bool KeepsWhatIsHandedBack => true;
 
+    protected override bool MayTakeOnWhatWasLeft => true;
+
     protected override int Processes => 3;
 
     protected override async ValueTask<WorkerPoolHost> CreateAsync(Action<WorkerPoolOptions>? configure, params JobDefinition[] definitions)

@@ -96,7 +96,7 @@ public abstract partial class WorkerPoolConformance
         await host.UntilAsync(snapshot => snapshot.Ledger.Running == Processes);
 
         var job = await host.Pool.SubmitAsync(square, square.With(1) with { TimeToLive = TimeSpan.FromMilliseconds(50) }, TestStop);
-        await host.PassTimeUntilAsync(PastAsync(TimeSpan.FromMilliseconds(100)));
+        await host.PassTimeAsync(TimeSpan.FromMilliseconds(100));
         gate.Open();
         var status = await host.PassTimeUntilAsync(job.WaitAsync(TestStop));
 
@@ -223,11 +223,5 @@ public abstract partial class WorkerPoolConformance
         JobState[] expected = [JobState.Done, JobState.Failed, JobState.Done, JobState.Dead, JobState.Cancelled];
         Assert.Equal(Enumerable.Range(0, 100).Select(x => expected[x % 5]), states);
         Assert.Equal(new JobLedger(100, 40, 20, 20, 20, 0, 0), (await AssertAddsUpAsync(host.Pool)).Ledger);
-    }
-
-    private static async Task<bool> PastAsync(TimeSpan time)
-    {
-        await Task.Delay(time, TimeProvider.System, TestStop);
-        return true;
     }
 }

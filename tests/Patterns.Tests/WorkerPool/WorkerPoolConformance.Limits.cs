@@ -43,7 +43,7 @@ public abstract partial class WorkerPoolConformance
     }
 
     [Fact(Timeout = HangLimit)]
-    public async Task Submit_WhoseCallerLeavesWhileItWaits_IsNotTakenOn()
+    public async Task Submit_WhoseCallerLeavesWhileItWaits_EndsItsWaiting()
     {
         var gate = new Gate();
         var square = TestJobs.Gated(gate);
@@ -56,8 +56,8 @@ public abstract partial class WorkerPoolConformance
 
         Assert.Equal(leave.Token, (await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting)).CancellationToken);
         gate.Open();
-        await host.UntilAsync(snapshot => snapshot.Ledger.Done == 1);
-        Assert.Equal(1, (await AssertAddsUpAsync(host.Pool)).Ledger.Submitted);
+        await host.UntilAsync(snapshot => snapshot.Ledger.Done > 0);
+        Assert.InRange((await AssertAddsUpAsync(host.Pool)).Ledger.Submitted, 1, MayTakeOnWhatWasLeft ? 2 : 1);
     }
 
     [Fact(Timeout = HangLimit)]
@@ -92,9 +92,9 @@ public abstract partial class WorkerPoolConformance
         await host.UntilAsync(snapshot => snapshot.Ledger.Running == Processes);
 
         await host.Pool.ResizeAsync(3, TestStop);
-        await host.UntilAsync(snapshot => snapshot.Ledger.Running == 3 * Processes);
+        await host.UntilAsync(snapshot => snapshot.Ledger.Running == 3 * Processes && Volatile.Read(ref inside) == 3 * Processes);
         await host.Pool.ResizeAsync(2, TestStop);
-        await host.UntilAsync(snapshot => snapshot.Workers.All(worker => worker.Size == 2));
+        await host.UntilAsync(snapshot => snapshot.Workers.Count == Processes && snapshot.Workers.All(worker => worker.Size == 2));
         Assert.Equal(3 * Processes, Volatile.Read(ref inside)); // nobody is interrupted
         gates[0].Open();
         await host.UntilAsync(snapshot => snapshot.Ledger.Done == 6 * Processes);
@@ -102,7 +102,7 @@ public abstract partial class WorkerPoolConformance
 
         most = 0;
         await SubmitAsync(1, 5 * Processes);
-        await host.UntilAsync(snapshot => snapshot.Ledger.Running == 2 * Processes);
+        await host.UntilAsync(snapshot => snapshot.Ledger.Running == 2 * Processes && Volatile.Read(ref inside) == 2 * Processes);
         gates[1].Open();
         await host.UntilAsync(snapshot => snapshot.Ledger.Done == 11 * Processes);
         Assert.Equal(2 * Processes, most);
@@ -155,7 +155,7 @@ public abstract partial class WorkerPoolConformance
     {
         var isOpen = false;
         var square = TestJobs.Square((_, _, token) => Volatile.Read(ref isOpen) ? Task.CompletedTask : TestJobs.Forever(token));
-        await using var host = await CreateAsync(options => options.Size = 1, square);
+        await using var host = await CreateAsync(options => (options.Size, options.StopGrace) = (1, TimeSpan.FromSeconds(20)), square);
         var jobs = new List<JobHandle<long>>();
         for (var i = 0; i < Processes + 1; i++) jobs.Add(await host.Pool.SubmitAsync(square, i, TestStop));
         await host.UntilAsync(snapshot => snapshot.Ledger.Running == Processes);

@@ -3,9 +3,10 @@ using DistributedPatterns.WorkerPool;
 namespace DistributedPatterns.Tests.WorkerPool;
 
 /// <summary>A variant with everything it needs to run, until disposed.</summary>
-public sealed class WorkerPoolHost(IWorkerPool pool, Func<ValueTask> dispose, Action? passTime = null) : IAsyncDisposable
+public sealed class WorkerPoolHost(IWorkerPool pool, Func<ValueTask> dispose, Action<TimeSpan>? passTime = null) : IAsyncDisposable
 {
-    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan s_lookEvery = TimeSpan.FromMilliseconds(5);
 
     public IWorkerPool Pool { get; } = pool;
 
@@ -14,18 +15,28 @@ public sealed class WorkerPoolHost(IWorkerPool pool, Func<ValueTask> dispose, Ac
     {
         while (passTime is not null && !outcome.IsCompleted)
         {
-            passTime();
-            await Task.WhenAny(outcome, Task.Delay(s_step, TimeProvider.System));
+            passTime(s_step);
+            await Task.WhenAny(outcome, Task.Delay(s_lookEvery, TimeProvider.System));
         }
         return await outcome;
     }
 
+    /// <summary>Lets that much time pass for the pool.</summary>
+    public Task PassTimeAsync(TimeSpan time)
+    {
+        if (passTime is null) return Task.Delay(time, TimeProvider.System, TestContext.Current.CancellationToken);
+        passTime(time);
+        return Task.CompletedTask;
+    }
+
     /// <summary>Asks again until the answer is yes.</summary>
-    public Task UntilAsync(Func<WorkerPoolSnapshot, bool> condition)
+    /// <returns>The snapshot that it is yes for.</returns>
+    public async Task<WorkerPoolSnapshot> UntilAsync(Func<WorkerPoolSnapshot, bool> condition)
     {
         WorkerPoolSnapshot? last = null;
-        return Support.Eventually.TrueAsync(
+        await Support.Eventually.TrueAsync(
             async () => condition(last = await Pool.GetSnapshotAsync(TestContext.Current.CancellationToken)), TimeSpan.FromSeconds(20), () => $"{last}");
+        return last!;
     }
 
     public ValueTask DisposeAsync() => dispose();

@@ -51,7 +51,9 @@ public sealed class FeedRuns
             WorkItemState.Done => isEmpty ? FeedState.Incomplete : FeedState.Draining,
             _ => FeedState.Cancelled,
         };
-        var status = new FeedStatus(id, state, progress.Order.Count, progress.Order.PerSecond, progress.Produced, progress.Consumed, order.Attempts, order.Note, null);
+        // A producer that is stopped between the two has enqueued more than it has counted.
+        var produced = Math.Max(progress.Produced, progress.Consumed);
+        var status = new FeedStatus(id, state, progress.Order.Count, progress.Order.PerSecond, produced, progress.Consumed, order.Attempts, order.Note, null);
         return status.HasEnded ? status with { ByCategory = await _tally.CategoriesAsync(id, cancellationToken).ConfigureAwait(false) } : status;
     }
 

@@ -74,6 +74,7 @@ internal sealed class FlightGroup<TIn, TOut>(FlightDefinition<TIn, TOut> work, F
         {
             if (flight.HasLanded) return; // stopped meanwhile
             flight.HasLanded = true;
+            table.Land();
             // Before anybody is told: a call that comes from now on must not get what is over.
             var isCurrent = _open.TryGetValue(flight.Key, out var open) && open == flight && _open.Remove(flight.Key);
             if (flight.Callers > 1) landing = landing.Shared();

@@ -12,6 +12,7 @@ internal sealed class FlightTable
     private readonly HashSet<LocalFlight> _flying = [];
     private readonly StripedCounter _hits = new();
     private TaskCompletionSource? _idle;
+    private int _aloft;
     private int _kept;
     private long _notKept;
 
@@ -54,7 +55,7 @@ internal sealed class FlightTable
         SingleFlightException? why =
             _idle is not null ? new SingleFlightStoppedException()
             : Counts.Waiting >= _options.MaxCallers ? new FlightsFullException("callers wait", _options.MaxCallers, nameof(_options.MaxCallers))
-            : opens && _flying.Count >= _options.MaxFlights ? new FlightsFullException("flights are under way", _options.MaxFlights, nameof(_options.MaxFlights))
+            : opens && _aloft >= _options.MaxFlights ? new FlightsFullException("flights are under way", _options.MaxFlights, nameof(_options.MaxFlights))
             : null;
         if (why is null) return null;
         Counts.Refuse();
@@ -63,7 +64,14 @@ internal sealed class FlightTable
     }
 
     /// <summary>Takes a flight on. Under the gate.</summary>
-    public void Open(LocalFlight flight) => _flying.Add(flight);
+    public void Open(LocalFlight flight)
+    {
+        _flying.Add(flight);
+        _aloft++;
+    }
+
+    /// <summary>Gives a flight's room back, before its callers are told. Under the gate.</summary>
+    public void Land() => _aloft--;
 
     public void Close(LocalFlight flight)
     {

@@ -3,7 +3,8 @@ using System.Text.Json;
 namespace DistributedPatterns.WorkerPool.Engine;
 
 /// <summary>What the pool in this process knows of its jobs: every change of a job's state and the count that goes with it are one step.</summary>
-internal sealed class JobRecords(int keepEnded, TimeSpan keepEndedFor, TimeProvider time)
+/// <param name="leave">Gives an ended job's room back, before anybody hears of the end.</param>
+internal sealed class JobRecords(int keepEnded, TimeSpan keepEndedFor, Action leave, TimeProvider time)
 {
     private readonly Dictionary<string, ChannelJob> _jobs = new(StringComparer.Ordinal);
     private readonly Queue<ChannelJob> _ended = new();
@@ -159,6 +160,7 @@ internal sealed class JobRecords(int keepEnded, TimeSpan keepEndedFor, TimeProvi
         _open.Remove(job.Place!);
         _ended.Enqueue(job);
         Forget();
+        leave();
         job.Ended.TrySetResult(job.ToStatus());
         if (_open.Count > 0) return;
         _idle?.TrySetResult();
