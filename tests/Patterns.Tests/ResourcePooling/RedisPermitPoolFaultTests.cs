@@ -84,8 +84,9 @@ public sealed class RedisPermitPoolFaultTests(SharedRedis shared) : IDisposable
         await using var redis = await server.ConnectAsync();
         var cut = await server.ConnectAsync();
         var (tag, resources) = (SharedRedis.NewTag(), new TestResources());
-        await using var lonely = NewPool(cut, tag, resources);
-        await using var pool = NewPool(redis, tag, resources);
+        var lease = TimeSpan.FromSeconds(15); // a tenth of it is what a busy machine may take to close what was open
+        await using var lonely = NewPool(cut, tag, resources, lease);
+        await using var pool = NewPool(redis, tag, resources, lease);
         var loan = await lonely.AcquireAsync(s_limit, TestStop);
         using var lost = loan.Lost.Register(() => _ = loan.DisposeAsync().AsTask());
 
@@ -151,8 +152,8 @@ public sealed class RedisPermitPoolFaultTests(SharedRedis shared) : IDisposable
 
     private DatabaseConnections NewDatabase(string tag) => new(Options.Create(new DatabaseOptions { SqliteFile = Path.Combine(_folder.FullName, "uses.db") }), tag);
 
-    private static RedisPermitPool<T> NewPool<T>(ConnectionMultiplexer redis, string tag, IResourceFactory<T> factory) where T : class => new(
-        redis, "held", factory, new RedisPermitPoolOptions { Permits = 1, Lease = s_lease, KeyTag = tag }, TimeProvider.System, NullLogger<RedisPermitPool<T>>.Instance);
+    private static RedisPermitPool<T> NewPool<T>(ConnectionMultiplexer redis, string tag, IResourceFactory<T> factory, TimeSpan? lease = null) where T : class => new(
+        redis, "held", factory, new RedisPermitPoolOptions { Permits = 1, Lease = lease ?? s_lease, KeyTag = tag }, TimeProvider.System, NullLogger<RedisPermitPool<T>>.Instance);
 
     private async Task<WatchedProcess> StartHolderAsync(RedisBackend server, string tag, string until = "@held")
     {
