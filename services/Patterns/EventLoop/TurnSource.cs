@@ -114,10 +114,13 @@ public sealed class TurnSource<T>
         return waiter is null ? new(posted) : new(WaitAsync(waiter, cancellationToken));
     }
 
-    /// <summary>Reads both in one go: how many were posted so far, and how many of them wait or have their turn.</summary>
-    internal (long Posted, int Waiting) Read()
+    /// <summary>Gets how many were posted so far.</summary>
+    internal long Posted
     {
-        lock (_gate) return (_posted, _count + Volatile.Read(ref _unhandled.Value));
+        get
+        {
+            lock (_gate) return _posted;
+        }
     }
 
     internal int Run(int most)

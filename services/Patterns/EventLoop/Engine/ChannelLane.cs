@@ -102,7 +102,7 @@ internal sealed partial class ChannelLane : ITurnTimings<LaneTurn>
     {
         // What was counted first: it had been posted by then, and the rest waits or is in its turn.
         var counts = Volatile.Read(ref _counts);
-        var posted = _posts.Read().Posted + _returns.Read().Posted;
+        var posted = _posts.Posted + _returns.Posted;
         var slowest = _slowest;
         if (Volatile.Read(ref _inTurn) is { } handler && _time.GetElapsedTime(Volatile.Read(ref _turnSince)) is var running
             && running >= _options.SlowTurn && running >= (slowest?.Took ?? default)) slowest = new SlowTurn(handler.Name, running);
