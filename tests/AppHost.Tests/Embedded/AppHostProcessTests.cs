@@ -47,7 +47,8 @@ public sealed class AppHostProcessTests : IAsyncLifetime
     public async Task Terminate_ExitsWithZeroAndLeavesNothing()
     {
         SkipOnWindows();
-        await using var host = new AppHostProcess("--Gateway:Port=0");
+        var home = Directory.CreateTempSubdirectory();
+        await using var host = new AppHostProcess(new Dictionary<string, string> { ["HOME"] = home.FullName }, "--Gateway:Port=0");
         var children = await host.HealthyAsync(_limit.Token);
 
         host.Signal(PosixSignal.SIGTERM, []);
@@ -55,6 +56,8 @@ public sealed class AppHostProcessTests : IAsyncLifetime
         Assert.Equal(0, await host.ExitAsync(_limit.Token));
         Assert.DoesNotContain(children, AppHostProcess.Runs);
         Assert.Empty(Runs().Except(_runsBefore));
+        Assert.Empty(home.EnumerateFileSystemInfos());
+        home.Delete();
     }
 
     [Theory]
