@@ -5,7 +5,7 @@ using Xunit.v3;
 [assembly: AssemblyFixture(typeof(SharedRedis))]
 
 // A fault test waits most of its time, for leases to end and servers to come back: two at a time leave two cores idle.
-[assembly: Parallelization(MaxThreads = 6)]
+[assembly: Parallelization(MaxThreads = 8)]
 
 namespace DistributedPatterns.Tests.Support;
 
