@@ -23,6 +23,7 @@ internal sealed partial class PipelineRunDriver(
     private PipelineStop? _stop = run.Stop;
     private bool _isDraining; // for good: an abort that comes too late for a drained run must not make it one that read everything
     private long _readBefore; // by attempts that were lost: a drain covers what they had read
+    private volatile bool _isFinishing;
     private RunScope? _scope;
     private EpochDriver? _driver;
     private Task _running = Task.CompletedTask;
@@ -38,7 +39,7 @@ internal sealed partial class PipelineRunDriver(
             var (held, stop) = await store.RenewAsync(run.Id, Interlocked.Read(ref _epoch), ReadStatus()).ConfigureAwait(false);
             if (!held)
             {
-                if (!_running.IsCompleted) LogTaken(run.Id);
+                if (!_isFinishing) LogTaken(run.Id); // else the run is held no more because it has ended
                 await _lost.CancelAsync().ConfigureAwait(false);
             }
             else if (stop is not null && stop != _stop)
@@ -152,6 +153,7 @@ internal sealed partial class PipelineRunDriver(
 
     private Task<bool?> FinishAsync(PipelineStatus status) => WhileHeldAsync<bool?>(async () =>
     {
+        _isFinishing = true;
         if (await store.FinishAsync(run.Id, _epoch, status).ConfigureAwait(false)) LogEnded(run.Id, run.Request.Pipeline, status.State, status.Ledger.Read);
         else LogTaken(run.Id);
         return true;
