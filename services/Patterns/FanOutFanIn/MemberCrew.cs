@@ -76,8 +76,8 @@ internal sealed partial class MemberCrew<TIn, TOut>(
     {
         lock (_lock)
         {
-            if (_links.Count > 0) return null;
             var alone = run.Time.GetElapsedTime(_aloneSince);
+            if (_links.Count > 0 || alone < -run.Remaining) return null; // streams end at the deadline too
             return report => new NoWorkerException(options.Role, alone, report);
         }
     }

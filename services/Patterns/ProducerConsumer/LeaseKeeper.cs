@@ -21,6 +21,7 @@ internal sealed partial class LeaseKeeper(
     private readonly TimeSpan _tick = TimeSpan.FromTicks(Math.Max((options.Margin / 2).Ticks, TimeSpan.FromMilliseconds(5).Ticks));
     private readonly List<Task> _signals = [];
     private Task? _loop;
+    private Task _renewing = Task.CompletedTask;
     private bool _away;
 
     /// <summary>Gets what this process holds now.</summary>
@@ -39,6 +40,13 @@ internal sealed partial class LeaseKeeper(
     }
 
     public void Drop(Delivery delivery) => _held.TryRemove(delivery, out _);
+
+    /// <summary>Keeps a lease no more, and waits for a renewal that may be on its way with it.</summary>
+    public Task DropAsync(Delivery delivery)
+    {
+        Drop(delivery);
+        lock (_gate) return _renewing;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -59,7 +67,6 @@ internal sealed partial class LeaseKeeper(
     {
         await Task.Yield();
         using var bell = doorbell.Listen(RedisQueueScript.CancelBell);
-        var renewing = Task.CompletedTask;
         var last = clock.GetTimestamp();
         try
         {
@@ -67,14 +74,14 @@ internal sealed partial class LeaseKeeper(
             {
                 var isRung = await bell.RingsAsync(_tick, stop).ConfigureAwait(false);
                 LoseWhatRanOut();
-                if (!renewing.IsCompleted || (!isRung && clock.GetElapsedTime(last) < _every)) continue;
+                if (!_renewing.IsCompleted || (!isRung && clock.GetElapsedTime(last) < _every)) continue;
                 last = clock.GetTimestamp();
-                renewing = RenewAsync();
+                lock (_gate) _renewing = RenewAsync(); // which sees what it renews before it first waits
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            await renewing.ConfigureAwait(false);
+            await _renewing.ConfigureAwait(false);
         }
     }
 

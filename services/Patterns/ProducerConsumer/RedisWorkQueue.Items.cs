@@ -99,12 +99,12 @@ public sealed partial class RedisWorkQueue<T>
         return outcome.Value;
     }
 
-    ValueTask<SettleOutcome> IDeliveryOwner.DetachAsync(Delivery delivery, TimeSpan lease, CancellationToken cancellationToken)
+    async ValueTask<SettleOutcome> IDeliveryOwner.DetachAsync(Delivery delivery, TimeSpan lease, CancellationToken cancellationToken)
     {
-        // No longer renewed from now on; a renewal that is under way may still come after this one and make the lease longer.
         delivery.End();
-        _leases.Drop(delivery);
-        return ((IDeliveryOwner)this).SettleAsync(Settlement.Extend(delivery.Id, delivery.Token, lease), cancellationToken);
+        // A renewal that came after this would make the lease another one.
+        await _leases.DropAsync(delivery).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await ((IDeliveryOwner)this).SettleAsync(Settlement.Extend(delivery.Id, delivery.Token, lease), cancellationToken).ConfigureAwait(false);
     }
 
     async ValueTask IDeliveryOwner.AbandonAsync(Delivery delivery)

@@ -15,7 +15,6 @@ namespace DistributedPatterns.RateLimiting;
 /// </remarks>
 public sealed class RedisConcurrencyRateLimiter : RedisRateLimiter
 {
-    private const int WaitTtlMs = 3_000; // a waiter that died keeps the line that long
     private const string PermitsFree = "free";
 
     private static readonly RedisScript s_script = RedisScript.Load("RateLimiting/concurrency.lua");
@@ -43,6 +42,9 @@ public sealed class RedisConcurrencyRateLimiter : RedisRateLimiter
     public int Held => _leases.Count;
 
     internal TimeSpan Lease => _options.Lease;
+
+    /// <summary>Gets how long a waiter that died keeps its place in the line.</summary>
+    internal int WaitTtlMs { get; init; } = 3_000;
 
     private protected override async ValueTask<RedisVerdict?> AskAsync(int permits, string id, Asking how, CancellationToken cancellationToken)
     {

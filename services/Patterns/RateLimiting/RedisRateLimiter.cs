@@ -21,6 +21,7 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
     private readonly RedisLimitOptions _where;
     private readonly int _queueLimit;
     private readonly LocalConcurrencyRateLimiter _turn;
+    private readonly Lock _liningUp = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lazy<LocalRateLimiter> _share;
@@ -183,15 +184,11 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
     private async ValueTask<RateLimitLease> WaitInLineAsync(int permits, int queueLimit, string id, RedisVerdict denied, CancellationToken cancellationToken)
     {
         var weight = Math.Max(1, permits);
-        if (Interlocked.Add(ref _waiting, weight) > queueLimit)
-        {
-            Interlocked.Add(ref _waiting, -weight);
-            return Deny(DenialReason.QueueFull, denied);
-        }
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
+        if (LineUp(weight, queueLimit, either.Token) is not { } comingTurn) return Deny(DenialReason.QueueFull, denied);
         try
         {
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stop.Token);
-            using var turn = await _turn.AcquireAsync(1, either.Token).ConfigureAwait(false);
+            using var turn = await comingTurn.ConfigureAwait(false);
             if (!turn.IsAcquired) return Deny(DenialReason.Disposed, null);
             using var bell = Listen(); // before the question: what comes back after the answer rings
             while (true)
@@ -227,6 +224,19 @@ public abstract class RedisRateLimiter : MeteredRateLimiter
             Interlocked.Add(ref _waiting, -weight);
         }
         return await DecideAloneAsync(permits, queueLimit, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes a place in the line of this process; returns nothing when it is full.</summary>
+    private ValueTask<RateLimitLease>? LineUp(int weight, int queueLimit, CancellationToken cancellationToken)
+    {
+        // In one step: who is seen to wait is before whoever comes after that.
+        lock (_liningUp)
+        {
+            if (_waiting + weight > queueLimit) return null;
+            var turn = _turn.AcquireAsync(1, cancellationToken);
+            Interlocked.Add(ref _waiting, weight);
+            return turn;
+        }
     }
 
     private async ValueTask<RedisVerdict?> AskOrGiveUpAsync(int permits, string id, Asking how, CancellationToken cancellationToken)

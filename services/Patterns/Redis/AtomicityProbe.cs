@@ -66,7 +66,7 @@ public sealed partial class AtomicityProbe(
             {
                 LogRefused(e.Message);
                 Environment.ExitCode = 1;
-                application.StopApplication();
+                application.ApplicationStarted.Register(application.StopApplication); // a host that is stopped while it starts throws
                 return;
             }
             catch (Exception e) when (e is RedisException or TimeoutException)

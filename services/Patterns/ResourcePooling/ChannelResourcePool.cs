@@ -214,7 +214,7 @@ public sealed partial class ChannelResourcePool<T> : IResourcePool<T> where T : 
     private async ValueTask<CloseReason?> WhyNotAsync(ResourceSlot<T> slot, CancellationToken cancellationToken)
     {
         slot.Remove(Doubts.Unneeded);
-        if (slot.Has(Doubts.Lost)) return CloseReason.Lost;
+        if (slot.Has(Doubts.Lost) || slot.Permit is { IsLost: true }) return CloseReason.Lost; // its borrower may have heard before the pool
         if (slot.Has(Doubts.Broken)) return CloseReason.Broken;
         if (slot.Generation != Volatile.Read(ref _generation)) return CloseReason.Cleared;
         if (slot.Has(Doubts.Expired)) return CloseReason.Expired;

@@ -11,7 +11,7 @@ namespace Aspire.Hosting.Processes;
 /// </remarks>
 internal sealed class ChildProcess : IDisposable
 {
-    private static readonly TimeSpan s_outputLimit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_outputLimit = TimeSpan.FromSeconds(10);
 
     private readonly Process _process;
     private readonly TimeProvider _time;

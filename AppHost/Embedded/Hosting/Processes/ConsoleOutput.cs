@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using Aspire.Hosting.ApplicationModel;
 using Aspire.Hosting.Dashboard;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 
 namespace Aspire.Hosting.Processes;
@@ -66,9 +68,10 @@ internal sealed class ConsoleOutput(
         var started = time.GetTimestamp();
         using var patience = new CancellationTokenSource(s_patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stoppingToken);
+        ImmutableArray<ResourceEvent> healthy;
         try
         {
-            await WaitUntilHealthyAsync(either.Token);
+            healthy = await WaitUntilHealthyAsync(either.Token);
         }
         catch (OperationCanceledException) when (!stoppingToken.IsCancellationRequested)
         {
@@ -78,13 +81,13 @@ internal sealed class ConsoleOutput(
                 {StatusTable.Render(notifications.Current)}
                 {Login()}
                 """);
-            await WaitUntilHealthyAsync(stoppingToken);
+            healthy = await WaitUntilHealthyAsync(stoppingToken);
         }
 
         Console.WriteLine($"""
 
             All healthy after {time.GetElapsedTime(started).TotalSeconds:0.0} s:
-            {StatusTable.Render(notifications.Current)}
+            {StatusTable.Render(healthy)}
             {Login()}Ctrl+C stops everything. Below: {_shown switch { "all" => "every line", "none" => "nothing", _ => "warnings and errors, without stack traces," }} of the services (--Console:Logs=all|warnings|none).
 
             """);
@@ -92,11 +95,21 @@ internal sealed class ConsoleOutput(
 
     private string Login() => dashboard.LoginUrl is { } url ? $"Login to the dashboard at {url}{Environment.NewLine}" : "";
 
-    private async Task WaitUntilHealthyAsync(CancellationToken cancellationToken)
+    /// <summary>Waits until all are healthy at one moment, and returns what they were then.</summary>
+    private async Task<ImmutableArray<ResourceEvent>> WaitUntilHealthyAsync(CancellationToken cancellationToken)
     {
-        foreach (var resource in model.Resources.Where(r => r.IsProcess))
+        while (true)
         {
-            await notifications.WaitForResourceHealthyAsync(resource.Name, cancellationToken);
+            foreach (var resource in model.Resources.Where(r => r.IsProcess))
+            {
+                await notifications.WaitForResourceHealthyAsync(resource.Name, cancellationToken);
+            }
+
+            var now = notifications.Current;
+            if (now.Where(e => ((Resource)e.Resource).IsProcess).All(e => e.Snapshot.HealthStatus == HealthStatus.Healthy))
+            {
+                return now;
+            }
         }
     }
 

@@ -81,6 +81,10 @@ internal sealed class RunScope : IDisposable
         {
             // A stage's own callback threw. The token is cancelled all the same, and the run has to end.
         }
+        catch (ObjectDisposedException)
+        {
+            // It has ended: a wish to stop came while its end was being stored.
+        }
     }
 
     public void Dispose()
