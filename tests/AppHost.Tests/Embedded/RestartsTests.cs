@@ -10,7 +10,7 @@ public sealed class RestartsTests : IAsyncLifetime
     private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(20);
 
     private readonly CancellationTokenSource _limit = RunningSystem.Limit(TimeSpan.FromSeconds(60));
-    private readonly FakeTimeProvider _time = new();
+    private readonly Clock _time = new();
     private readonly ApplicationLifetime _lifetime = new(NullLogger<ApplicationLifetime>.Instance);
     private readonly ResourceNotificationService _notifications = new();
     private readonly ConcurrentQueue<string> _started = new();
@@ -106,13 +106,27 @@ public sealed class RestartsTests : IAsyncLifetime
     private string? State(string resourceId) =>
         _notifications.TryGetCurrentState(resourceId, out var now) ? now.Snapshot.State?.Text : null;
 
-    /// <summary>Lets the fake clock run until something holds.</summary>
+    /// <summary>Lets the fake clock run, while somebody waits for it, until something holds.</summary>
     private async Task UntilAsync(Func<bool> holds)
     {
         while (!holds())
         {
-            _time.Advance(s_step);
+            if (_time.IsAwaited) _time.Advance(s_step);
             await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, _limit.Token);
+        }
+    }
+
+    private sealed class Clock : FakeTimeProvider
+    {
+        private int _timers;
+
+        public bool IsAwaited => Volatile.Read(ref _timers) > 0;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = base.CreateTimer(s => { Interlocked.Decrement(ref _timers); callback(s); }, state, dueTime, period);
+            Interlocked.Increment(ref _timers);
+            return timer;
         }
     }
 

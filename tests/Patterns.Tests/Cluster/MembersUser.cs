@@ -9,7 +9,7 @@ namespace DistributedPatterns.Tests.Cluster;
 /// <summary>Members: a failover is an outage, in which nobody leaves, and after which new ones are seen.</summary>
 internal sealed class MembersUser : ScriptUser
 {
-    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_lease = TimeSpan.FromSeconds(6);
 
     public override IReadOnlyList<string> Scripts => ["Members/members.lua"];
 

@@ -49,7 +49,7 @@ public abstract class BudgetedCallsConformance
     {
         var operations = new TestOperations();
         await using var host = await CreateAsync(operations);
-        var budget = TimeSpan.FromSeconds(5);
+        var budget = TimeSpan.FromSeconds(10);
         await host.Calls.CallAsync<string, string>("greet", "connected by now", Ample, null, TestStop);
 
         var error = await Assert.ThrowsAsync<DeadlineExceededException>(
@@ -98,7 +98,7 @@ public abstract class BudgetedCallsConformance
 
         await host.Calls.CallAsync<string, string>("greet", "connected by now", Ample, null, TestStop);
         var error = await Assert.ThrowsAsync<DeadlineExceededException>(
-            () => host.Calls.CallAsync<int, int>("deaf", 1, Deadline.After(TimeSpan.FromSeconds(5), TimeProvider.System), null, TestStop));
+            () => host.Calls.CallAsync<int, int>("deaf", 1, Deadline.After(TimeSpan.FromSeconds(10), TimeProvider.System), null, TestStop));
 
         Assert.True(error.Started);
         await Eventually.TrueAsync(async () => (await host.LedgerAsync()).LeftBehind == 1, s_soon, () => "nothing counts as left behind");

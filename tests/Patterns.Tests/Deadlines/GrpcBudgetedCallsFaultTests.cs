@@ -78,15 +78,12 @@ public sealed class GrpcBudgetedCallsFaultTests
         var call = cluster.Calls.CallAsync<int, int>("hold", 5, Ample, null, TestStop);
         await Eventually.TrueAsync(() => !_operations.Begun.IsEmpty, s_soon, () => "the operation did not begin");
 
-        using var hurry = new CancellationTokenSource();
-        var stopping = node.App.StopAsync(hurry.Token);
-        Assert.Empty(_operations.Cancelled); // it has its time first
-        await hurry.CancelAsync();
+        var stopping = node.App.StopAsync(CancellationToken.None);
 
         await Assert.ThrowsAsync<OperationUnavailableException>(() => call);
         await Eventually.TrueAsync(() => !_operations.Cancelled.IsEmpty, s_soon, () => "the operation was not cancelled");
         Assert.Equal(CancellationReason.Shutdown, Assert.Single(_operations.Cancelled).Reason);
-        await Task.WhenAny(stopping).WaitAsync(s_soon, TestStop); // it was told to hurry, and may say that it had to
+        await stopping.WaitAsync(s_soon, TestStop);
     }
 
     [Fact(Timeout = HangLimit)]
@@ -98,7 +95,7 @@ public sealed class GrpcBudgetedCallsFaultTests
         await client.GetLedgerAsync(new LedgerRequest(), cancellationToken: TestStop); // connected by now
 
         var error = await Assert.ThrowsAsync<RpcException>(
-            async () => await client.RunAsync(request, deadline: TimeProvider.System.GetUtcNow().UtcDateTime.AddSeconds(5), cancellationToken: TestStop));
+            async () => await client.RunAsync(request, deadline: TimeProvider.System.GetUtcNow().UtcDateTime.AddSeconds(10), cancellationToken: TestStop));
 
         Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
         await Eventually.TrueAsync(() => !_operations.Cancelled.IsEmpty, s_soon, () => "the operation was not cancelled");

@@ -87,7 +87,7 @@ public abstract class EventLoopConformance
         await host.Loop.PostAsync(new PostRequest("k", Handlers.Block.With(new(1))), TestStop);
         await Handlers.Blocked.Task.WaitAsync(TestStop);
 
-        var asking = host.Loop.AskAsync(Add("k", 2), TimeSpan.FromSeconds(3), TestStop).AsTask();
+        var asking = host.Loop.AskAsync(Add("k", 2), TimeSpan.FromSeconds(10), TestStop).AsTask();
         await host.UntilAsync(_ => asking.IsCompleted);
         var late = await Assert.ThrowsAsync<AskTimedOutException>(() => asking);
         Assert.NotNull(late.Receipt);
@@ -152,7 +152,7 @@ public abstract class EventLoopConformance
         fired = await host.UntilAsync("fires", state => Handlers.Remember.StateOf(state)?.All.Count == 5);
         Assert.Equal(["a", "b", "tick", "c", "tick"], Handlers.Remember.StateOf(fired)!.All);
         Assert.Equal(3, fired.Applied);
-        var status = await host.AllHandledAsync();
+        var status = await host.UntilAsync(one => one is { Ledger.Waiting: 0, Counters.TimerTurns: >= 2 });
         Assert.Equal((2, new EventLedger(5, 5, 0, 0)), (status.Counters.TimerTurns, status.Ledger));
         Assert.Equal(["a", "b"], Handlers.Remember.StateOf(await host.ReadAsync("cancelled"))!.All);
     }

@@ -54,14 +54,23 @@ internal sealed class CuttableProxy : IAsyncDisposable
                 near.NoDelay = true;
                 _ends.Add(near);
                 _ends.Add(far);
-                await far.ConnectAsync(_target.Host, _target.Port, _stop.Token);
+                try
+                {
+                    await far.ConnectAsync(_target.Host, _target.Port, _stop.Token);
+                }
+                catch (Exception error) when (error is SocketException or ObjectDisposedException)
+                {
+                    near.Close(); // the target is gone, or the connection was cut before it was through
+                    far.Close();
+                    continue;
+                }
                 passing.Add(PassAsync(near, far));
                 passing.Add(PassAsync(far, near));
             }
         }
-        catch (Exception error) when (error is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception error) when (error is OperationCanceledException or SocketException or InvalidOperationException)
         {
-            // Stopped, or the target is gone.
+            // Stopped while it accepts or before, or the target is gone.
         }
         await Task.WhenAll(passing);
     }

@@ -65,7 +65,9 @@ public sealed class DeadlinesTests : IAsyncDisposable
         await using var gateway = await StartAsync(variant);
         using var client = new CancellationTokenSource();
 
-        var leaving = gateway.Http.GetAsync(new Uri($"/api/deadlines/{variant}/?hops=3&last=io:50s", UriKind.Relative), client.Token);
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/deadlines/{variant}/?hops=3&last=io:50s");
+        request.Headers.Add("Request-Timeout-Ms", "60000");
+        var leaving = gateway.Http.SendAsync(request, client.Token);
         await StatsAsync(gateway, variant, processes => Sum(processes, "running") == 3);
         await client.CancelAsync();
 

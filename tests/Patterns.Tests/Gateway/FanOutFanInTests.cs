@@ -66,7 +66,7 @@ public sealed class FanOutFanInTests : IAsyncDisposable
     {
         await using var gateway = await StartAsync(variant);
 
-        var reply = await gateway.GetAsync($"/api/fan-out-fan-in/{variant}?n=3&mode=first&work=io:500ms&hedge=off&fail=0");
+        var reply = await gateway.GetAsync($"/api/fan-out-fan-in/{variant}?n=3&mode=first&work=io:3s&hedge=off&fail=0");
 
         var first = reply["first"]!;
         Assert.InRange((long)first["index"]!, 1, 2);

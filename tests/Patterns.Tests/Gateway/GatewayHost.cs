@@ -28,7 +28,8 @@ internal sealed class GatewayHost : IAsyncDisposable
     {
         Id = id;
         var builder = WebApplication.CreateEmptyBuilder(new() { EnvironmentName = settings.FirstOrDefault(setting => setting.Name == "Environment").Value });
-        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        // An upload that a test leaves half done stays so for as long as the test needs.
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(options => options.Limits.MinRequestBodyDataRate = null).UseUrls("http://127.0.0.1:0");
         builder.Configuration["Data:Path"] = _folder.FullName;
         foreach (var (name, value) in settings) builder.Configuration[name] = value;
         builder.Services.AddRouting().AddSingleton<ILoggerProvider>(Log);

@@ -79,7 +79,7 @@ public sealed class ResourcePoolingTests(SharedRedis shared) : IAsyncDisposable
     {
         await using var gateway = await StartAsync(variant, ("Environment", "Development"), ("Chaos:Token", Token));
 
-        using var response = await LeakAsync(gateway, variant, "?for=5s", Token);
+        using var response = await LeakAsync(gateway, variant, "?for=10s", Token);
 
         Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
         var stats = await UntilAsync(gateway, variant, processes => processes.Any(process => process!["pool"]!["leaks"]!.AsArray().Count == 1));

@@ -74,7 +74,10 @@ public sealed class SingleFlightTests(SharedRedis shared) : IAsyncDisposable
     {
         await using var gateway = await StartAsync(variant);
 
-        var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => GetAsync(gateway, variant, "keys/key?work=io:5s&outcome=error&ttl=10m")));
+        const string Path = "keys/key?work=io:5s&outcome=error&ttl=10m";
+        var leading = GetAsync(gateway, variant, Path); // the others come while it runs, connected or not
+        await StatsAsync(gateway, variant, stats => Of(stats, "running") == 1);
+        var replies = await Task.WhenAll(Enumerable.Range(0, 19).Select(_ => GetAsync(gateway, variant, Path)).Append(leading));
         var next = await GetAsync(gateway, variant, "keys/key");
 
         Assert.All(replies, reply => ProblemAssert.Is(reply.Body.ToJsonString(), 502, "flight-failed", "it was asked to fail"));
@@ -209,6 +212,6 @@ public sealed class SingleFlightTests(SharedRedis shared) : IAsyncDisposable
         if (variant == Variants.Channel) return await GatewayHost.StartAsync();
         var redis = await (await shared.OfAsync(RedisKind.Garnet)).ConnectAsync();
         _connections.Add(redis);
-        return await GatewayHost.StartAsync("gateway-here", services => services.AddSingleton<IConnectionMultiplexer>(redis), ("Patterns:SingleFlight:Redis:KeyTag", _tag));
+        return await GatewayHost.StartAsync("gateway-here", services => services.AddSingleton<IConnectionMultiplexer>(redis), ("Patterns:SingleFlight:Redis:KeyTag", _tag), ("Patterns:SingleFlight:Redis:Lease", "00:00:30"));
     }
 }

@@ -15,14 +15,14 @@ public sealed class MembersScriptTests(SharedRedis shared)
     public async Task Join_SameNameAgain_SupersedesTheEarlierStart(RedisKind kind)
     {
         await using var group = await Group.OpenAsync(await shared.OfAsync(kind));
-        var (_, first) = await group.CallAsync("join", "w", 5000, "worker - -", "");
-        var (_, second) = await group.CallAsync("join", "w", 5000, "worker - -", "");
+        var (_, first) = await group.CallAsync("join", "w", 60_000, "worker - -", "");
+        var (_, second) = await group.CallAsync("join", "w", 60_000, "worker - -", "");
 
         Assert.True(second > first);
-        Assert.Equal((0, second), await group.CallAsync("beat", "w", 5000, first));
-        Assert.Equal((0, second), await group.CallAsync("join", "w", 5000, "worker - -", first));
+        Assert.Equal((0, second), await group.CallAsync("beat", "w", 60_000, first));
+        Assert.Equal((0, second), await group.CallAsync("join", "w", 60_000, "worker - -", first));
         Assert.Equal((0, second), await group.CallAsync("leave", "w", 0, first));
-        Assert.Equal((1, second), await group.CallAsync("beat", "w", 5000, second));
+        Assert.Equal((1, second), await group.CallAsync("beat", "w", 60_000, second));
     }
 
     [Theory]
@@ -34,9 +34,9 @@ public sealed class MembersScriptTests(SharedRedis shared)
         var (_, start) = await group.CallAsync("join", "w", 1, "worker - -", "");
         await Eventually.TrueAsync(async () => await group.CallAsync("beat", "w", 1, start) == (0, 0), TimeSpan.FromSeconds(5), () => "still alive");
 
-        Assert.Equal((1, start), await group.CallAsync("join", "w", 5000, "worker - -", start));
-        Assert.Equal((1, start), await group.CallAsync("beat", "w", 5000, start));
-        var (_, other) = await group.CallAsync("join", "x", 5000, "worker - -", "");
+        Assert.Equal((1, start), await group.CallAsync("join", "w", 60_000, "worker - -", start));
+        Assert.Equal((1, start), await group.CallAsync("beat", "w", 60_000, start));
+        var (_, other) = await group.CallAsync("join", "x", 60_000, "worker - -", "");
         Assert.True(other > start);
     }
 

@@ -24,7 +24,8 @@ public sealed class SingleFlightCommandTests(SharedRedis shared)
     {
         await using var redis = await (await shared.OfAsync(RedisKind.Garnet)).ConnectAsync();
         await using var gateway = await GatewayHost.StartAsync(
-            "gateway-here", services => services.AddSingleton<IConnectionMultiplexer>(redis), ("Patterns:SingleFlight:Redis:KeyTag", SharedRedis.NewTag()));
+            "gateway-here", services => services.AddSingleton<IConnectionMultiplexer>(redis), ("Patterns:SingleFlight:Redis:KeyTag", SharedRedis.NewTag()),
+            ("Patterns:SingleFlight:Redis:Lease", "00:00:30"));
 
         var (code, output, error) = await RunAsync("--pattern", "single-flight", "--variant", "distributed", "--gateway", gateway.Address.ToString());
 

@@ -73,13 +73,18 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
     [InlineData("producer")]
     public async Task Run_DrainedAndThenAProcessIsLost_CoversWhatHadBeenRead(string role)
     {
-        var (halted, numbers) = HaltingNumbers();
+        var drains = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var (halted, numbers) = HaltingNumbers((_, drain) =>
+        {
+            drain.Register(() => drains.TrySetResult());
+            return Enumerable.Range(1, Count).ToAsyncEnumerable();
+        });
         await using var cluster = await GrpcPipelineCluster.StartAsync(await shared.OfAsync(RedisKind.Garnet), [numbers], reducers: 1);
         var run = await cluster.Pipeline.StartAsync(new PipelineRequest("numbers", $"{Count}"), TestStop);
         await halted.Reached;
         await run.StopAsync(PipelineStop.Drain, TestStop);
+        await drains.Task.WaitAsync(TestStop);
         await Eventually.TrueAsync(async () => (await run.GetStatusAsync(TestStop)).Ledger.Read >= HaltAt, TimeSpan.FromSeconds(20), () => "its driver has not told how far it is");
-        await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, TestStop); // several times as long as a driver takes to learn of it
 
         var killing = cluster.KillAsync(cluster.Any(role));
         halted.Open();
@@ -112,7 +117,7 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
     {
         var numbers = new NumbersPipeline().Define();
         await using var cluster = await GrpcPipelineCluster.StartAsync(
-            await shared.OfAsync(RedisKind.Garnet), [numbers], options => options.MemberWait = TimeSpan.FromSeconds(5), workers: 0);
+            await shared.OfAsync(RedisKind.Garnet), [numbers], options => options.MemberWait = TimeSpan.FromSeconds(15), workers: 0);
         var run = await cluster.Pipeline.StartAsync(new PipelineRequest("numbers", "1000"), TestStop);
 
         var status = await run.WaitAsync(TestStop);
@@ -170,11 +175,12 @@ public sealed class GrpcPipelineFaultTests(SharedRedis shared)
     }
 
     /// <summary>Numbers whose last stage halts once, in one worker, until the test has done its worst.</summary>
-    private static (Gate Halted, PipelineDefinition<Chain> Numbers) HaltingNumbers()
+    private static (Gate Halted, PipelineDefinition<Chain> Numbers) HaltingNumbers(Func<string, CancellationToken, IAsyncEnumerable<int>>? source = null)
     {
         var gate = new Gate();
         return (gate, new NumbersPipeline
         {
+            Source = source,
             AddOne = async (x, token) =>
             {
                 if (x == 3 * HaltAt) await gate.PassAsync(token);

@@ -23,7 +23,8 @@ public abstract class GrpcPipelineTests(SharedRedis shared, RedisKind kind) : Pi
 
     protected override async ValueTask<PipelineHost> CreateAsync(int maxRuns, params PipelineDefinition[] definitions)
     {
-        var cluster = await GrpcPipelineCluster.StartAsync(await shared.OfAsync(kind), definitions, options => options.MaxRuns = maxRuns);
+        var cluster = await GrpcPipelineCluster.StartAsync(await shared.OfAsync(kind), definitions,
+            options => (options.MaxRuns, options.Lease) = (maxRuns, TimeSpan.FromSeconds(30))); // no test here waits for its end
         return new PipelineHost(cluster.Pipeline, cluster.DisposeAsync);
     }
 }

@@ -52,12 +52,14 @@ public sealed class RedisRunStoreTests(SharedRedis shared)
     public async Task Renew_AnExpiredLeaseThatNobodyTook_IsHeldAgain(RedisKind kind)
     {
         await using var redis = await (await shared.OfAsync(kind)).ConnectAsync();
-        var store = NewStore(redis, options => options.Lease = TimeSpan.FromSeconds(3));
+        var tag = SharedRedis.NewTag();
+        var store = NewStore(redis, options => (options.KeyTag, options.Lease) = (tag, TimeSpan.FromSeconds(1)));
+        var renewing = NewStore(redis, options => options.KeyTag = tag); // for long enough
         await store.CreateAsync("run", Request);
         var run = (await store.ClaimAsync())!;
         await Eventually.TrueAsync(async () => (await store.GetAsync("run"))!.State == PipelineState.Waiting, TimeSpan.FromSeconds(10), () => "the lease still stands");
 
-        Assert.True((await store.RenewAsync("run", run.Epoch, Status("run", PipelineState.Running))).Held);
+        Assert.True((await renewing.RenewAsync("run", run.Epoch, Status("run", PipelineState.Running))).Held);
         Assert.Null(await store.ClaimAsync());
     }
 
@@ -173,7 +175,8 @@ public sealed class RedisRunStoreTests(SharedRedis shared)
 
     private static RedisRunStore NewStore(ConnectionMultiplexer redis, Action<GrpcPipelineOptions>? configure = null)
     {
-        var options = new GrpcPipelineOptions { KeyTag = SharedRedis.NewTag() };
+        // Only a test that waits for a lease's end gives a shorter one.
+        var options = new GrpcPipelineOptions { KeyTag = SharedRedis.NewTag(), Lease = TimeSpan.FromMinutes(1) };
         configure?.Invoke(options);
         return new RedisRunStore(redis, Options.Create(options));
     }

@@ -53,7 +53,7 @@ public sealed class QueueScriptTests(SharedRedis shared)
         async Task AgainAsync(string why)
         {
             RedisResult[] reply = [];
-            await Eventually.TrueAsync(async () => (reply = await queue.CallAsync("reserve", 60_000, 9, 1, Guid.NewGuid().ToString())).Length > 2, TimeSpan.FromSeconds(5), () => "no redelivery");
+            await Eventually.TrueAsync(async () => (reply = await queue.CallAsync("reserve", 60_000, 9, 1, Guid.NewGuid().ToString())).Length > 2, TimeSpan.FromSeconds(30), () => "no redelivery");
             Assert.Equal(why, (string?)reply[9]);
             Assert.Equal(1, await queue.SettleAsync("extend", "a", (string)reply[4]!, ms: 1));
         }

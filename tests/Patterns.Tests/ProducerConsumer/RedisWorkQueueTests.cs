@@ -27,7 +27,7 @@ public abstract class RedisWorkQueueTests<T>(SharedRedis shared, RedisKind kind,
     public async ValueTask InitializeAsync() => _redis = await (await shared.OfAsync(kind)).ConnectAsync();
 
     // The clock is real, and a machine may be busy while the test looks.
-    protected override TimeSpan Brief => TimeSpan.FromSeconds(2);
+    protected override TimeSpan Brief => TimeSpan.FromSeconds(5);
 
     protected override bool MayAcceptWhatWasLeft => true;
 

@@ -130,9 +130,7 @@ public abstract partial class WorkQueueConformance<T>
     public async Task Delay_HoldsAnItemBackAndKeepsItsPlace()
     {
         await using var queue = await CreateAsync();
-        await queue.EnqueueAsync(Item(0) with { Delay = Brief }, TestStop);
-        await queue.EnqueueAsync(Item(1), TestStop);
-        await queue.EnqueueAsync(Item(2), TestStop);
+        await queue.EnqueueAsync([Item(0) with { Delay = Brief }, Item(1), Item(2)], TestStop);
 
         Assert.Equal("item-1", (await ReserveOneAsync(queue)).Id);
         Assert.Equal((1, 1, 1), ((await BalancedAsync(queue)).Delayed, (await BalancedAsync(queue)).Ready, (await BalancedAsync(queue)).Leased));

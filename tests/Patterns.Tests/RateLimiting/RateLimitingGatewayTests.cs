@@ -86,7 +86,7 @@ public sealed class RateLimitingGatewayTests(SharedRedis shared)
     public async Task Get_WithWait_IsAdmittedWhenItsTurnComesOrSaysWhatIsLeft(string variant)
     {
         await using var gateway = await StartAsync(RedisKind.Garnet,
-            [("Patterns:RateLimiting:Permits", "1"), ("Patterns:RateLimiting:Period", "00:00:05"), ("Patterns:RateLimiting:Burst", "1")]);
+            [("Patterns:RateLimiting:Permits", "1"), ("Patterns:RateLimiting:Period", "00:00:10"), ("Patterns:RateLimiting:Burst", "1")]);
         using var first = await GetAsync(gateway, variant, "key=a");
 
         using var waited = await GetAsync(gateway, variant, "key=a&wait=30s");
@@ -94,7 +94,7 @@ public sealed class RateLimitingGatewayTests(SharedRedis shared)
         using var inVain = await GetAsync(gateway, variant, "key=a&wait=100ms");
 
         var problem = await ProblemAssert.IsAsync(inVain, 429, "rate-limited");
-        Assert.InRange((long)problem["retryAfterMs"]!, 1, 5_000);
+        Assert.InRange((long)problem["retryAfterMs"]!, 1, 10_000);
         var stats = await StatsOf(gateway, variant, "gcra");
         Assert.Equal((3, 2, 1), ((int)stats["requests"]!, (int)stats["admitted"]!, (int)stats["cancelled"]!));
     }
@@ -221,7 +221,7 @@ public sealed class RateLimitingGatewayTests(SharedRedis shared)
 
         Assert.True(statuses.Count >= 4 && denied is not null);
         var problem = await ProblemAssert.IsAsync(denied, 429, "rate-limited", "address");
-        Assert.InRange((long)problem["retryAfterMs"]!, 1, 1_000);
+        Assert.InRange((long)problem["retryAfterMs"]!, 0, 1_000); // counted when it is told, and the period may be over by then
         Assert.Equal(1, denied.Headers.RetryAfter!.Delta!.Value.TotalSeconds);
         using var page = await gateway.Http.GetAsync("/problems/rate-limited", TestStop);
         Assert.Equal(HttpStatusCode.OK, page.StatusCode); // what explains it is not limited

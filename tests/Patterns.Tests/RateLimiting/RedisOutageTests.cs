@@ -93,11 +93,11 @@ public sealed class RedisOutageTests
         await using var redis = await server.ConnectAsync();
         await using var store = new RedisLimitStore(redis, s_quick);
         await using var limiter = new RedisConcurrencyRateLimiter(store, new RedisLimitOptions { Name = SharedRedis.NewTag(), WhenDown = OutagePolicy.Closed },
-            new RedisConcurrencyOptions { Permits = 1, Lease = TimeSpan.FromSeconds(6) });
+            new RedisConcurrencyOptions { Permits = 1, Lease = TimeSpan.FromSeconds(12) });
         using var lease = await limiter.TryAcquireAsync(1, TestStop);
         Assert.True(lease.TryGetMetadata(RateLimitMetadata.LeaseLost, out var lost));
 
-        // Renewed over several times its length,
+        // Renewed for longer than it is,
         await Eventually.StaysTrueAsync(() => !lost.IsCancellationRequested, TimeSpan.FromSeconds(15), () => "the lease was lost");
         Assert.False((await limiter.TryAcquireAsync(1, TestStop)).IsAcquired);
 

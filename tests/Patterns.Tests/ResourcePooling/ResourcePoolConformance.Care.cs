@@ -90,7 +90,7 @@ public abstract partial class ResourcePoolConformance
 
         await host.Pool.ClearAsync(TestStop);
 
-        await host.UntilAsync(stats => stats.Counts.Idle == 0);
+        await host.UntilAsync(stats => stats.Counts.Idle == 0 && stats.Ledger.Closed == 1);
         Assert.True(lent.Resource.IsOpen);
         await lent.DisposeAsync();
         await using var next = await host.AcquireAsync();
@@ -118,7 +118,7 @@ public abstract partial class ResourcePoolConformance
     [Fact(Timeout = HangLimit)]
     public async Task Dispose_WaitsForLoansAndTurnsTheOthersAway()
     {
-        var host = await CreateAsync(1, options => options.Capacity = 1);
+        var host = await CreateAsync(1, options => (options.Capacity, options.DrainLimit) = (1, TimeSpan.FromMinutes(1)));
         var loan = await host.AcquireAsync();
         var waiter = host.AcquireAsync().AsTask();
         await host.UntilAsync(stats => stats.Counts.Waiting == 1);

@@ -176,7 +176,7 @@ public abstract partial class ResourcePoolConformance
     [Fact(Timeout = HangLimit)]
     public async Task Open_Hanging_EndsAtItsLimitAndTheNextInLineHasItsTurn()
     {
-        await using var host = await CreateAsync(1, options => options.OpenLimit = TimeSpan.FromMilliseconds(200));
+        await using var host = await CreateAsync(1, options => options.OpenLimit = TimeSpan.FromSeconds(2));
         var isFirst = 1;
         Resources.WhenOpening = token => Interlocked.Exchange(ref isFirst, 0) == 1 ? Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, token) : Task.CompletedTask;
 

@@ -55,7 +55,7 @@ public sealed class RedisSingleFlightFaultTests(SharedRedis shared)
         Assert.Equal("lead", (string?)lead[0]);
         var token = (long)lead[1];
 
-        var call = host.RunAsync(0, "key");
+        var call = host.RunAsync(0, "key", call: new FlightCall { Ttl = TimeSpan.FromMinutes(1) });
         var run = await _work.NextAsync();
         Assert.True(run.Context.Fence > token);
 
@@ -135,10 +135,12 @@ public sealed class RedisSingleFlightFaultTests(SharedRedis shared)
     public async Task Redis_IsFrozenForLongerThanALease_RunsStopAndAreRunAnew(RedisKind kind)
     {
         await using var server = await RedisBackend.StartAsync(kind);
-        await using var cluster = await StartAsync(server, 2);
+        await using var cluster = await FlightCluster.StartAsync(
+            server, 2, options => (options.Lease, options.PollEvery, options.RetryFor) = (s_lease, s_poll, TimeSpan.FromSeconds(40)), _work.Definition);
         var host = cluster.Host;
         Task<FlightResult<string>>[] calls = [host.RunAsync(0, "key"), host.RunAsync(1, "key")];
         var first = await _work.NextAsync();
+        await WaitsAsync(cluster); // who arrives after the thaw is a newcomer, and may have a run of its own
 
         await server.PauseAsync();
         await first.UntilCancelledAsync();
@@ -162,7 +164,7 @@ public sealed class RedisSingleFlightFaultTests(SharedRedis shared)
         var leader = host.RunAsync(0, "key");
         var run = await _work.NextAsync();
         var waiter = host.RunAsync(1, "key");
-        await cluster.RegisteredAsync("key");
+        await WaitsAsync(cluster);
 
         await server.KillAsync();
         run.Return("first"); // while there is nobody to publish it to
@@ -193,6 +195,7 @@ public sealed class RedisSingleFlightFaultTests(SharedRedis shared)
         var host = cluster.Host;
         Task<FlightResult<string>>[] calls = [host.RunAsync(0, "key"), host.RunAsync(1, "key")];
         var first = await _work.NextAsync();
+        await cluster.RegisteredAsync("key");
 
         await using (var redis = await server.ConnectAsync()) await redis.GetServers().Single().FlushAllDatabasesAsync();
         first.Return("first");
@@ -201,6 +204,15 @@ public sealed class RedisSingleFlightFaultTests(SharedRedis shared)
         Assert.True(second.Context.Fence > first.Context.Fence);
         second.Return("second");
         Assert.All(await Task.WhenAll(calls), result => Assert.Equal("second", result.Value));
+    }
+
+    /// <summary>Waits until another process waits, and knows for which run: it has asked a second time.</summary>
+    private static async Task WaitsAsync(FlightCluster cluster)
+    {
+        await cluster.RegisteredAsync("key");
+        var waiters = cluster.Script.PlaceOf("text", "key").Keys[2];
+        var first = await cluster.Database.StringGetAsync(waiters);
+        await Eventually.TrueAsync(async () => await cluster.Database.StringGetAsync(waiters) != first, s_limit, () => "it does not ask again");
     }
 
     /// <summary>Lets all further runs end at once while something is waited for.</summary>

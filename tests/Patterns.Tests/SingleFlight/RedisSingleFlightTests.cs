@@ -105,7 +105,7 @@ public abstract class RedisSingleFlightTests(SharedRedis shared, RedisKind kind)
     [Fact(Timeout = HangLimit)]
     public async Task Run_WhoseResultIsTooLarge_FailsAndNamesTheLimit()
     {
-        await using var cluster = await FlightCluster.StartAsync(await shared.OfAsync(kind), 2, options => options.MaxResultBytes = 1_000, Work.Definition);
+        await using var cluster = await StartAsync(options => ((RedisSingleFlightOptions)options).MaxResultBytes = 1_000, Work.Definition);
         var host = cluster.Host;
         var call = host.RunAsync(0, "key");
 

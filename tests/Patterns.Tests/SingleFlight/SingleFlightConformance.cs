@@ -91,7 +91,7 @@ public abstract partial class SingleFlightConformance
     [Fact(Timeout = HangLimit)]
     public async Task Run_WhileItsResultIsKept_IsCached()
     {
-        var ttl = TimeSpan.FromSeconds(5);
+        var ttl = TimeSpan.FromSeconds(10);
         await using var host = await CreateAsync();
 
         var led = await AnswerAsync(host.RunAsync(0, "key", call: new FlightCall { Ttl = ttl }), "one");

@@ -84,7 +84,7 @@ public sealed class RedisLeaseSupervisorFaultTests(SharedRedis shared)
     {
         var children = Enumerable.Range(0, 4).Select(i => new TestChild($"c{i}")).ToArray();
         await using var cluster = await SupervisionCluster.StartAsync(
-            await shared.OfAsync(RedisKind.Garnet), 1, options => options.Lease = s_lease, [.. children.Select(child => child.Definition)]);
+            await shared.OfAsync(RedisKind.Garnet), 1, options => options.Lease = TimeSpan.FromSeconds(10), [.. children.Select(child => child.Definition)]);
         await UntilAsync(cluster, tree => tree.Children.All(child => child.State == ChildState.Running));
 
         await cluster.AddRunnerAsync("other");
@@ -142,7 +142,7 @@ public sealed class RedisLeaseSupervisorFaultTests(SharedRedis shared)
         {
             await UntilAsync(cluster, tree => AllCount(tree, seen, atLeast: 5));
             await cluster.AddRunnerAsync($"next-{round}");
-            var owner = (await UntilAsync(cluster, tree => tree.Children.Any(child => child.Owner is not null))).Children.First(child => child.Owner is not null).Owner!;
+            var owner = (await UntilAsync(cluster, tree => tree.Children.Any(child => cluster.Has(child.Owner)))).Children.First(child => cluster.Has(child.Owner)).Owner!;
             if (round % 2 == 0) await cluster.CutOffAsync(owner);
             else await cluster.StopAsync(owner);
         }

@@ -15,7 +15,7 @@ public sealed class SupervisedServiceTests
         var starts = new Starts();
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.AddLogging().AddSingleton(starts)
-            .AddSupervisedService<FailsTwice>("service")
+            .AddSupervisedService<FailsTwice>("service", options => options.StopLimit = TimeSpan.FromSeconds(25))
             .AddTaskSupervisor(options => options.FirstPause = TimeSpan.Zero);
         using var host = builder.Build();
         await host.StartAsync(TestContext.Current.CancellationToken);

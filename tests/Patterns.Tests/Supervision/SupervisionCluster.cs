@@ -43,6 +43,9 @@ internal sealed class SupervisionCluster : IAsyncDisposable
         return cluster;
     }
 
+    /// <summary>Gets whether an owner's process is one of these, and not one that has stopped.</summary>
+    public bool Has(string? owner) => _hosts.Exists(host => IsOf(host.Name, owner));
+
     public Task AddRunnerAsync(string name) => AddAsync(name, services => services.AddRedisChildRunner(_configure));
 
     /// <summary>Takes a process's connection away, without a word to anybody.</summary>
@@ -71,7 +74,9 @@ internal sealed class SupervisionCluster : IAsyncDisposable
     }
 
     // An owner's name is that of its process and an ending of its own.
-    private (string Name, IHost Host, ConnectionMultiplexer Redis) Find(string owner) => _hosts.Single(host => owner == host.Name || owner.StartsWith(host.Name + "-", StringComparison.Ordinal));
+    private (string Name, IHost Host, ConnectionMultiplexer Redis) Find(string owner) => _hosts.Single(host => IsOf(host.Name, owner));
+
+    private static bool IsOf(string name, string? owner) => owner == name || (owner?.StartsWith(name + "-", StringComparison.Ordinal) ?? false);
 
     private async Task<IHost> AddAsync(string name, Action<IServiceCollection> add)
     {

@@ -89,7 +89,7 @@ public abstract partial class SupervisorConformance
     [Fact(Timeout = HangLimit)]
     public async Task Hang_OfAChildThatIgnoresItsToken_IsReplacedAndCanWriteNothingAnyMore()
     {
-        var a = Child("a", heartbeat: TimeSpan.FromSeconds(3), stopLimit: TimeSpan.FromMilliseconds(100));
+        var a = Child("a", heartbeat: TimeSpan.FromSeconds(10), stopLimit: TimeSpan.FromMilliseconds(100));
         await using var host = await CreateAsync(options => options.MaxRestarts = 100, a.Definition);
         var hung = await a.NextAsync();
         hung.IgnoresToken = true;

@@ -27,9 +27,9 @@ public sealed class RedisWorkerPoolFaultTests : IAsyncLifetime
         await using var cluster = await StartAsync(server);
         await LaunchAsync(server, cluster);
         var (job, trace) = await SubmitAsync(cluster);
-        var second = await LaunchAsync(server, cluster);
 
         await _processes[0].KillAsync();
+        var second = await LaunchAsync(server, cluster, expected: 1);
         await StartedAsync(trace, second);
         await GoAsync(trace);
 
