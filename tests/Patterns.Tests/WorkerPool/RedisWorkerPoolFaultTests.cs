@@ -214,7 +214,7 @@ public sealed class RedisWorkerPoolFaultTests : IAsyncLifetime
     {
         var trace = new Trace(Path.Combine(_folder, $"{Guid.NewGuid():N}"), ignoresItsToken);
         var job = await cluster.Pool.SubmitAsync(FaultJobs.Traced, trace, TestStop);
-        if (waits) await Eventually.TrueAsync(() => File.Exists(trace.Path), s_limit, () => $"nobody runs the job. They said:\n{Output}");
+        if (waits) await Eventually.TrueAsync(() => new FileInfo(trace.Path) is { Exists: true, Length: > 0 }, s_limit, () => $"nobody runs the job. They said:\n{Output}");
         return (job, trace);
     }
 
