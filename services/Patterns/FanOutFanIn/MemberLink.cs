@@ -84,8 +84,7 @@ internal sealed class MemberLink<TIn, TOut>(
             var share = Math.Max(1, Share);
             var header = new Header { Branch = run.Branch.Name, Degree = share, ItemLimitTicks = run.Options.ItemLimit?.Ticks ?? 0 };
             await WriteAsync(call, new ToWorker { Header = header }, stop.Token).ConfigureAwait(false);
-            Volatile.Write(ref _call, call);
-            if (Share > 0 && Share != share) await WriteAsync(call, new ToWorker { Degree = Share }, stop.Token).ConfigureAwait(false); // changed meanwhile
+            await TellWhatChangedAsync(call, share, stop.Token).ConfigureAwait(false);
             await SendAsync(call, stop.Token).ConfigureAwait(false);
             await call.RequestStream.CompleteAsync().ConfigureAwait(false);
             await reading.WaitAsync(s_closing, run.Time).ConfigureAwait(false);
@@ -136,6 +135,21 @@ internal sealed class MemberLink<TIn, TOut>(
         : Share * (1 + Ahead);
 
     private int Ahead => _pace.Takes > TimeSpan.Zero ? (int)Math.Min(s_ahead / _pace.Takes, MostAhead) : 0;
+
+    // In one turn with the publication of the stream: a share set from then on is told after this one.
+    private async Task TellWhatChangedAsync(AsyncDuplexStreamingCall<ToWorker, Answers> call, int told, CancellationToken cancellationToken)
+    {
+        await _writing.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Interlocked.Exchange(ref _call, call);
+            if (Share is > 0 and var share && share != told) await call.RequestStream.WriteAsync(new ToWorker { Degree = share }, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
 
     private async Task WriteAsync(AsyncDuplexStreamingCall<ToWorker, Answers> call, ToWorker message, CancellationToken cancellationToken)
     {

@@ -79,7 +79,7 @@ internal sealed partial class EpochDriver(
     /// <summary>Decides what a broken stream means: for the run, for the epoch, or for this worker alone.</summary>
     public void OnWorkerError(Member worker, RpcException error)
     {
-        if (scope.Token.IsCancellationRequested) return;
+        if (scope.Token.IsCancellationRequested || AllAcknowledged.IsCancellationRequested) return;
         if (error.ToStageException() is { } stage) scope.Fail(stage);
         else if (error.IsSinkLost()) scope.Fail(new SinkLostException(error.Status.Detail));
         else if (error.StatusCode is StatusCode.Aborted) scope.Fail(new SinkLostException($"The sink refused epoch {number}: {error.Status.Detail}"));

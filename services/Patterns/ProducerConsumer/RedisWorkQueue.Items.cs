@@ -252,10 +252,13 @@ public sealed partial class RedisWorkQueue<T>
     {
         if (outcome is { } known) _telemetry.Settled(settlement.Verb, known);
         if (settlement.Delivery is not { } delivery) return;
-        Interlocked.Decrement(ref delivery.Settling);
-        if (outcome is null || (settlement.Verb == SettleVerb.Extend && outcome is SettleOutcome.Settled or SettleOutcome.Cancelled)) return;
-        delivery.End();
-        _leases.Drop(delivery);
+        var isHeld = outcome is null || (settlement.Verb == SettleVerb.Extend && outcome is SettleOutcome.Settled or SettleOutcome.Cancelled);
+        if (!isHeld)
+        {
+            delivery.End();
+            _leases.Drop(delivery);
+        }
+        Interlocked.Decrement(ref delivery.Settling); // last: a renewal that this made fail must still find it under way, or through
     }
 
     private async Task<HandOut[]> ReserveInOneCallAsync(IReadOnlyList<Want> wants, long since)

@@ -24,7 +24,7 @@ internal sealed partial class TaskSupervisorHost(
                 if (options.Value.WhenEscalated == EscalationPolicy.StopHost)
                 {
                     Environment.ExitCode = 1;
-                    application.StopApplication();
+                    application.ApplicationStarted.Register(application.StopApplication); // a host that is stopped while it starts throws
                     return;
                 }
                 await supervisor.WhenResetAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

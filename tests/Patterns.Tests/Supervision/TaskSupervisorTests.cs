@@ -144,13 +144,46 @@ public sealed class TaskSupervisorTests : SupervisorConformance
         await staying.StopAsync(TestStop);
     }
 
-    private static async Task<IHost> StartHostAsync(EscalationPolicy policy, TestChild child)
+    [Fact(Timeout = HangLimit)]
+    public async Task Host_WhoseSupervisorGivesUpWhileItStarts_StartsAndThenStops()
+    {
+        var a = Child("a");
+        var builder = NewHostBuilder(EscalationPolicy.StopHost, a);
+        builder.Services.AddHostedService(services => new SlowStart(async starting =>
+        {
+            (await a.NextAsync()).Crash();
+            await services.GetServices<IHostedService>().OfType<BackgroundService>().Single().ExecuteTask!; // which has given up
+            starting.ThrowIfCancellationRequested();
+        }));
+        using var host = builder.Build();
+
+        await host.StartAsync(TestStop);
+
+        Assert.True(host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.IsCancellationRequested);
+        Assert.Equal(1, Environment.ExitCode);
+        Environment.ExitCode = 0; // or this test run would end with it
+        await host.StopAsync(TestStop);
+    }
+
+    private static HostApplicationBuilder NewHostBuilder(EscalationPolicy policy, TestChild child)
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.AddLogging().AddSingleton(child.Definition).AddTaskSupervisor(options => (options.MaxRestarts, options.WhenEscalated) = (0, policy));
-        var host = builder.Build();
+        return builder;
+    }
+
+    private static async Task<IHost> StartHostAsync(EscalationPolicy policy, TestChild child)
+    {
+        var host = NewHostBuilder(policy, child).Build();
         await host.StartAsync(TestStop);
         return host;
+    }
+
+    private sealed class SlowStart(Func<CancellationToken, Task> start) : IHostedService
+    {
+        public Task StartAsync(CancellationToken cancellationToken) => start(cancellationToken);
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private TaskSupervisor NewSupervisor(Action<TaskSupervisorOptions>? configure, params ChildDefinition[] children)

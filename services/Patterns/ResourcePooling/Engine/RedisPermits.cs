@@ -38,7 +38,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     private Task _caring = Task.CompletedTask;
     private Task? _keeping;
     private long _ticket;
-    private long? _generation;
+    private (PermitSession Session, long Generation)? _generation;
     private volatile string _lastSeen = "Redis has not answered yet.";
 
     public RedisPermits(IConnectionMultiplexer redis, string pool, RedisPermitPoolOptions options, TimeProvider time, ILogger logger)
@@ -140,7 +140,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             var session = await JoinedAsync(cancellationToken).ConfigureAwait(false);
             var reply = await _script.CallAsync("clear", session.Instance, id).WaitAsync(cancellationToken).ConfigureAwait(false);
             if (reply.Answer == RedisPermitReply.IsOver) continue;
-            await FollowGenerationAsync(reply.Generation).ConfigureAwait(false);
+            await FollowGenerationAsync(session, reply.Generation).ConfigureAwait(false);
             return;
         }
     }
@@ -182,7 +182,7 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
             {
                 var reply = await _beats.AddAsync(session, CancellationToken.None).ConfigureAwait(false);
                 // Not on this task's own time: closing a resource may take as long as it likes.
-                if (reply is not null && _caring.IsCompleted) _caring = Task.Run(() => CareAsync(reply), CancellationToken.None);
+                if (reply is not null && _caring.IsCompleted) _caring = Task.Run(() => CareAsync(session, reply), CancellationToken.None);
             }
             bool inLine;
             lock (_gate) inLine = _line.Count > 0;
@@ -192,9 +192,9 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
     }
 
     /// <summary>Clears the pool if others have, and offers idle resources to those who wait.</summary>
-    private async Task CareAsync(RedisPermitReply reply)
+    private async Task CareAsync(PermitSession session, RedisPermitReply reply)
     {
-        await FollowGenerationAsync(reply.Generation).ConfigureAwait(false);
+        await FollowGenerationAsync(session, reply.Generation).ConfigureAwait(false);
         if (reply.Waiting > 0) await Pool.OfferIdleAsync(reply.Waiting).ConfigureAwait(false);
     }
 
@@ -339,15 +339,17 @@ internal sealed partial class RedisPermits<T> : IPermitSource<T>, IAsyncDisposab
         }
     }
 
-    private async Task FollowGenerationAsync(long generation)
+    private async Task FollowGenerationAsync(PermitSession session, long generation)
     {
-        long? before;
+        (PermitSession Session, long Generation)? before;
         lock (_gate)
         {
+            // It rises within a stay, so a lower one is an answer that comes late. Redis begins anew without its data, which ends all stays.
             before = _generation;
-            _generation = generation;
+            if (before is { } last && last.Session == session && last.Generation > generation) return;
+            _generation = (session, generation);
         }
-        if (before is { } known && known != generation) await Pool.ClearHereAsync().ConfigureAwait(false);
+        if (before is { } known && known.Generation != generation) await Pool.ClearHereAsync().ConfigureAwait(false);
     }
 
     private async Task ReleaseAsync(PermitSession session, List<HeldPermit> permits)
