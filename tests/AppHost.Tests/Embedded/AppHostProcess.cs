@@ -40,6 +40,10 @@ internal sealed class AppHostProcess : IAsyncDisposable
 
     public string Output => string.Join(Environment.NewLine, _lines);
 
+    public bool HasExited => _process.HasExited;
+
+    public bool IsHealthy => Output.Contains("Ctrl+C stops everything", StringComparison.Ordinal);
+
     // Where the start takes long, there is another table before it.
     private IEnumerable<string[]> HealthyRows => _lines.SkipWhile(line => !line.StartsWith("All healthy after", StringComparison.Ordinal))
         .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(columns => columns is [_, "Running", _, _, ..]);
@@ -47,7 +51,7 @@ internal sealed class AppHostProcess : IAsyncDisposable
     /// <summary>Gets the processes in the table that is printed once all are healthy.</summary>
     public async Task<IReadOnlyList<int>> HealthyAsync(CancellationToken cancellationToken)
     {
-        await UntilAsync(() => Output.Contains("Ctrl+C stops everything", StringComparison.Ordinal), cancellationToken);
+        await UntilAsync(() => IsHealthy, cancellationToken);
         return [.. HealthyRows.Where(c => c[2] == "Healthy").Select(c => int.Parse(c[3], System.Globalization.CultureInfo.InvariantCulture))];
     }
 
@@ -80,7 +84,7 @@ internal sealed class AppHostProcess : IAsyncDisposable
 
     public async Task<int> ExitAsync(CancellationToken cancellationToken)
     {
-        await UntilAsync(() => _process.HasExited, cancellationToken);
+        await UntilAsync(() => HasExited, cancellationToken);
         await _reading.WaitAsync(cancellationToken);
         return _process.ExitCode;
     }
