@@ -53,9 +53,9 @@ public sealed class FanOutFanInTests : IAsyncDisposable
 
         var one = await gateway.GetAsync($"/api/fan-out-fan-in/{variant}?n=6&degree=1&work=io:30ms");
 
-        // One after the other takes six times as long as one, however slow the machine is.
+        // One after the other takes six times as long as one, however slow the machine is; its timer may end early by a tick of 10 ms.
         Assert.Equal(15, (long)one["checksum"]!);
-        Assert.True((double)one["summary"]!["elapsedMs"]! >= 6 * 29, one.ToJsonString());
+        Assert.True((double)one["summary"]!["elapsedMs"]! >= 6 * 20, one.ToJsonString());
         Assert.Single(one["summary"]!["workers"]!.AsArray());
     }
 

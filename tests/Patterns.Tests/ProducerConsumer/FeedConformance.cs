@@ -46,7 +46,7 @@ public abstract class FeedConformance
         var end = await system.Runs.WaitAsync("paced", TestStop);
 
         Assert.Equal((FeedState.Done, 40), (end!.State, end.Consumed));
-        Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(39 / 20.0), s_limit); // the first goes at once
+        Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(1.9), s_limit); // the first goes at once, and a timer may end early by a tick
     }
 
     [Fact(Timeout = HangLimit)]

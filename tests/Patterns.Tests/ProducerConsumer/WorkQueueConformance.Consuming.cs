@@ -36,7 +36,7 @@ public abstract partial class WorkQueueConformance<T>
         var dead = Assert.Single(await queue.PeekDeadAsync(0, 10, TestStop));
         Assert.Equal(("item-0", "nack second: because", 2), (dead.Id, dead.Reason, dead.Attempts));
         Assert.Equal(Payload(0), dead.Payload);
-        Assert.InRange(dead.Age, TimeSpan.FromMilliseconds(15), TimeSpan.FromMinutes(1));
+        Assert.InRange(dead.Age, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Assert.Empty(await queue.PeekDeadAsync(1, 10, TestStop));
         Assert.Equal(WorkItemState.Dead, (await queue.WaitForEndAsync("item-0", TestStop))!.State);
 
