@@ -49,6 +49,13 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
     }
 
+    /// <summary>Returns how far it is in the stream of writes that a master sends its replicas.</summary>
+    public async Task<long> OffsetAsync(string field)
+    {
+        var lines = ((string)(await AskAsync("INFO", "replication"))!).Split('\n');
+        return long.Parse(lines.Single(line => line.StartsWith($"{field}:", StringComparison.Ordinal))[(field.Length + 1)..].Trim(), CultureInfo.InvariantCulture);
+    }
+
     /// <summary>Returns who is master of what and who a replica, as this node sees it; null when it suspects somebody, refuses calls (CLUSTERDOWN) or does not answer.</summary>
     public async Task<string?> ViewAsync()
     {

@@ -32,20 +32,25 @@ public sealed class ClusterTests(RedisCluster cluster) : IClassFixture<RedisClus
         var users = ScriptUser.All;
         var (waiting, killed) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
 
-        await Task.WhenAll(users.Select(async user =>
+        try
         {
-            try
+            await Task.WhenAll(users.Select(async user =>
             {
-                await user.RunAsync(cluster, redis, RedisCluster.NewTag(redis), KillOnceAsync);
-            }
-            catch (Exception e)
-            {
-                killed.TrySetException(e); // or the others would wait for this one
-                throw;
-            }
-        }));
-
-        await cluster.RestartKilledAsync();
+                try
+                {
+                    await user.RunAsync(cluster, redis, RedisCluster.NewTag(redis), KillOnceAsync);
+                }
+                catch (Exception e)
+                {
+                    killed.TrySetException(e); // or the others would wait for this one
+                    throw;
+                }
+            }));
+        }
+        finally
+        {
+            if (killed.Task.IsCompletedSuccessfully) await cluster.RestartKilledAsync(); // the other tests need it too
+        }
 
         // The last of them to be in the midst of its work does it for all.
         async Task KillOnceAsync()

@@ -84,11 +84,13 @@ public sealed class RedisCluster : IRedisServer, IAsyncDisposable
         await AgreeAsync();
     }
 
-    /// <summary>Kills the master and waits until the replica has taken over. What was not copied yet is lost.</summary>
+    /// <summary>Kills the master once the replica has what was written so far, and waits until that has taken over. What is written meanwhile may be lost.</summary>
     public async Task KillMasterAsync()
     {
         var (master, replica) = (await MasterAsync(), await ReplicaAsync());
         await replica.AskAsync("CONFIG", "SET", NoFailover, "no");
+        var written = await master.OffsetAsync("master_repl_offset");
+        await Eventually.TrueAsync(async () => await replica.OffsetAsync("slave_repl_offset") >= written, s_limit, () => $"the replica does not catch up. The nodes said:\n{Output}");
         await master.Process.KillAsync();
         await BecomesAsync(replica, "role:master");
         replica.ElectedAt = TimeProvider.System.GetTimestamp();
