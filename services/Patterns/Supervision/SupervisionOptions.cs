@@ -28,7 +28,7 @@ public sealed class TaskSupervisorOptions : SupervisionOptions
 /// <summary>What becomes of the host when its supervisor gives up.</summary>
 public enum EscalationPolicy
 {
-    /// <summary>It stops with exit code 1: what watches the process decides.</summary>
+    /// <summary>It stops with exit code 1, once its start is through: what watches the process decides.</summary>
     StopHost,
 
     /// <summary>It goes on without the children, until somebody resets the supervisor.</summary>

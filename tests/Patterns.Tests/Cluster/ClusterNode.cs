@@ -49,7 +49,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    /// <summary>Returns how far it is in the stream of writes that a master sends its replicas.</summary>
+    /// <summary>Returns how far it is in the stream of writes: <c>master_repl_offset</c> is what a master has sent, <c>slave_repl_offset</c> what a replica has done.</summary>
     public async Task<long> OffsetAsync(string field)
     {
         var lines = ((string)(await AskAsync("INFO", "replication"))!).Split('\n');
