@@ -9,7 +9,8 @@ namespace DistributedPatterns.Redis;
 /// <remarks>
 /// Runs once, when the service starts. Garnet gives atomic scripts only with <c>--lua-transaction-mode</c>, which cannot be
 /// read back, so two connections count together, round by round, and nothing may be lost. A server that fails ends the process with
-/// exit code 1; one that cannot be reached is tried again for ever.
+/// exit code 1; one that cannot be reached is tried again for ever. It sees only what overlaps while it counts: on a busy machine a
+/// server without atomic scripts can pass by chance, though hardly at the start of every service.
 /// </remarks>
 public sealed partial class AtomicityProbe(
     IConnectionMultiplexer redis, IHostApplicationLifetime application, TimeProvider clock, ILogger<AtomicityProbe> logger)

@@ -44,6 +44,9 @@ internal sealed class AppHostProcess : IAsyncDisposable
 
     public bool IsHealthy => Output.Contains("Ctrl+C stops everything", StringComparison.Ordinal);
 
+    /// <summary>Gets whether it has said that not all are healthy yet, although the usual time is over.</summary>
+    public bool IsLate => Output.Contains("Not all healthy after", StringComparison.Ordinal);
+
     // Where the start takes long, there is another table before it.
     private IEnumerable<string[]> HealthyRows => _lines.SkipWhile(line => !line.StartsWith("All healthy after", StringComparison.Ordinal))
         .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(columns => columns is [_, "Running", _, _, ..]);
